@@ -1,0 +1,12 @@
+"""The training service: the only package that joins data, models, export and serving.
+
+Importing it chooses legacy Keras (tf-keras), which Estimators need on TensorFlow 2.16 and later. The choice counts only
+before TensorFlow is first imported, so it is made here, ahead of every other module of the package; if TensorFlow is
+already there, `estimator_app.compat` says what to do.
+"""
+
+import os
+import sys
+
+if "tensorflow" not in sys.modules:
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")

@@ -1,0 +1,1 @@
+"""Estimators by name: premade on feature columns, and Keras models turned into Estimators."""

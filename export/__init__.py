@@ -1,0 +1,1 @@
+"""SavedModel version directories: what goes in, how they are named, how they load."""

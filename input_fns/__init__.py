@@ -1,0 +1,1 @@
+"""Examples in, `(features, labels)` out: zero-argument input functions over one schema."""
