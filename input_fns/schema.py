@@ -1,0 +1,222 @@
+"""The one declaration of features and label that every reader of examples derives from.
+
+Parse spec, feature columns, serving receivers and the check of an export's signature all come
+from a `Schema`; on disk it is TFX's `schema.pbtxt`. TensorFlow is imported only by `parse_spec`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+
+from input_fns import errors
+
+DTYPES = ("string", "int64", "float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """One column: its name, type and what its values may be.
+
+    Attributes:
+        name: the column's name in files, requests and signatures.
+        dtype: "string", "int64" or "float32".
+        shape: shape of one example's value; () is a scalar.
+        default: stands in for a missing value; None means that a value is required.
+        vocabulary: all known values of a string feature in their order, or None.
+        low: smallest known value of a number, or None.
+        high: largest known value of a number, or None.
+        categorical: whether int64 values are ids `low..high` and not amounts.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+    default: bytes | int | float | None = None
+    vocabulary: tuple[str, ...] | None = None
+    low: int | float | None = None
+    high: int | float | None = None
+    categorical: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise errors.SchemaError(
+                f"Feature {self.name!r}: dtype must be one of {', '.join(DTYPES)}, "
+                f"not {self.dtype!r}."
+            )
+        if self.vocabulary is not None and self.dtype != "string":
+            raise errors.SchemaError(
+                f"Feature {self.name!r}: a vocabulary belongs to a string, not to {self.dtype}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Schema:
+    """All columns of a data set, in file order, the label and the weight apart.
+
+    Attributes:
+        features: what a model is given, in training and in serving.
+        label: what it learns; None for data without one. Not part of a request.
+        weight: the weight of an example in the loss; None when all weigh the same. Not part of a
+            request.
+    """
+
+    features: tuple[Feature, ...]
+    label: Feature | None = None
+    weight: Feature | None = None
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise errors.SchemaError(f"The schema names {', '.join(twice)} more than once.")
+
+    @property
+    def columns(self) -> tuple[Feature, ...]:
+        """Features, then label, then weight: every column that a training file must have."""
+        return self.features + tuple(c for c in (self.label, self.weight) if c is not None)
+
+    @property
+    def task(self) -> str:
+        """The label's kind: "classification" or "regression".
+
+        Raises:
+            SchemaError: there is no label, or it is text or ids without their known values.
+        """
+        label = self._require_label()
+        if label.dtype == "float32":
+            return "regression"
+        if label.vocabulary is not None or (label.categorical and label.high is not None):
+            return "classification"
+        raise errors.SchemaError(
+            f"Label {label.name!r} is {label.dtype} without its known values. Give it a "
+            "string_domain, or an int_domain with is_categorical: true, or type: FLOAT for a "
+            "regression."
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the label has.
+
+        Raises:
+            SchemaError: the label is not one of classes.
+        """
+        return len(self.label_names)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes as text; a class id is an index into them.
+
+        Raises:
+            SchemaError: the label is not one of classes.
+        """
+        label = self._require_label()
+        if self.task == "regression":
+            raise errors.SchemaError(f"Label {label.name!r} is an amount; it has no classes.")
+        if label.vocabulary is not None:
+            return label.vocabulary
+        assert label.high is not None  # else self.task had raised
+        return tuple(str(i) for i in range(int(label.high) + 1))
+
+    def feature(self, name: str) -> Feature:
+        """The feature of that name.
+
+        Raises:
+            SchemaError: there is none; the sentence lists the known ones.
+        """
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        known = ", ".join(feature.name for feature in self.features)
+        raise errors.SchemaError(f"Unknown feature {name!r}. Known features: {known}.")
+
+    def _require_label(self) -> Feature:
+        if self.label is None:
+            raise errors.SchemaError("The schema has no label. Pass --label_column.")
+        return self.label
+
+
+def parse_spec(schema: Schema, with_label: bool = False) -> dict[str, Any]:
+    """What `tf.io.parse_example` needs: name -> `tf.io.FixedLenFeature`.
+
+    Args:
+        schema: the columns.
+        with_label: whether label and weight are expected in the examples too.
+    """
+    import tensorflow as tf  # here, so that reading a schema stays cheap
+
+    spec = {}
+    for column in schema.columns if with_label else schema.features:
+        default: Any = column.default
+        if default is not None and column.shape:
+            default = np.full(column.shape, default).tolist()
+        spec[column.name] = tf.io.FixedLenFeature(column.shape, column.dtype, default)
+    return spec
+
+
+def describe_difference(a: Schema, b: Schema) -> list[str]:
+    """One sentence for each thing in which `b` differs from `a`; empty when they are equal."""
+    left = {column.name: column for column in a.columns}
+    right = {column.name: column for column in b.columns}
+    lines = [f"column {name!r} is missing" for name in left if name not in right]
+    lines += [f"column {name!r} is new" for name in right if name not in left]
+    for name in left:
+        if name not in right:
+            continue
+        for field in dataclasses.fields(Feature):
+            old, new = getattr(left[name], field.name), getattr(right[name], field.name)
+            if old != new:
+                lines.append(
+                    f"column {name!r}: {field.name} was {_shorten(old)}, is {_shorten(new)}"
+                )
+    for role in ("label", "weight"):
+        old, new = _name_of(getattr(a, role)), _name_of(getattr(b, role))
+        if old != new:
+            lines.append(f"the {role} was {old}, is {new}")
+    order = [column.name for column in a.features]
+    if not lines and order != [column.name for column in b.features]:
+        lines.append("the features stand in another order")
+    return lines
+
+
+def read(path: str | os.PathLike[str], label_column: str = "", weight_column: str = "") -> Schema:
+    """The schema in a `schema.pbtxt`, ours, hand-edited or made by TFX.
+
+    Args:
+        path: the file.
+        label_column: the label, where the file does not mark it, or another one than it marks.
+        weight_column: the weight, likewise.
+
+    Raises:
+        SchemaError: the file is not there, not a schema, or not one that can be used here.
+    """
+    from input_fns import schema_proto
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.SchemaError(f"Cannot read the schema {os.fspath(path)}: {error}.") from error
+    return schema_proto.from_text(text, os.fspath(path), label_column, weight_column)
+
+
+def write(schema: Schema, path: str | os.PathLike[str]) -> None:
+    """Writes the schema as TFX's `schema.pbtxt`, beside its place and renamed."""
+    from input_fns import schema_proto
+
+    temporary = f"{os.fspath(path)}.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(schema_proto.to_text(schema))
+    os.replace(temporary, path)
+
+
+def _name_of(column: Feature | None) -> str:
+    return repr(column.name) if column else "none"
+
+
+def _shorten(value: object, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
