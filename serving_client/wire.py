@@ -377,7 +377,8 @@ def _read_string_content(content: bytes, count: int) -> np.ndarray:
     Raises:
         TensorError: The lengths and the bytes do not agree.
     """
-    lengths, place = [], 0
+    lengths: list[int] = []
+    place = 0
     while len(lengths) < count and place < len(content):
         length = shift = 0
         while place < len(content):
@@ -478,7 +479,10 @@ def _as_array(value: Any) -> np.ndarray:
 
     numpy's own type for bytes drops zero bytes at the end, which serialised messages may have.
     """
-    array = np.asarray(value)
+    first = value
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    array = np.asarray(value, dtype=object if isinstance(first, (str, bytes)) else None)
     return np.asarray(value, dtype=object) if array.dtype.kind in "SU" else array
 
 
