@@ -1,0 +1,222 @@
+"""One version of a model, loaded and ready to answer on NumPy arrays.
+
+It is loaded with the TF1 loader into one long-lived session of its own, which takes every
+SavedModel: of Estimators and of `tf.saved_model.save`, with reference variables, tables and assets.
+Neither Estimators nor Keras need be there.
+
+    with contextlib.closing(servable.Servable("/models/census/3")) as model:
+        model.predict({"x": np.ones([1, 3], np.float32)})
+
+Checks come in the order of TF Serving and speak its sentences (predict_util.cc, classifier.cc,
+regressor.cc); what the graph itself refuses is answered in the runtime's own words.
+"""
+
+import contextlib
+import copy
+from typing import Any, Iterator, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.client import pywrap_tf_session
+
+from export import checks, errors, signatures
+
+
+class Servable:
+    """A loaded SavedModel. All methods may be called from several threads at once.
+
+    Attributes:
+        path: the directory it was loaded from.
+        signatures: name -> signatures.Signature, what it can be asked.
+        signature_def_map_bytes: name -> serialized `tensorflow.SignatureDef`, for answers to
+            GetModelMetadata.
+    """
+
+    def __init__(self, path: str, tags: Sequence[str] = signatures.SERVE_TAGS) -> None:
+        """Loads the model: the graph, its variables, its assets and its tables.
+
+        Raises:
+            errors.ServableError: it cannot be loaded.
+        """
+        self.path = path
+        loader = signatures.open_saved_model(path)
+        meta_graph = signatures.find_meta_graph(loader, tags)
+        self.signatures = signatures.from_meta_graph(meta_graph)
+        self._definitions = {
+            name: copy.deepcopy(definition) for name, definition in meta_graph.signature_def.items()
+        }
+        self.signature_def_map_bytes = {
+            name: definition.SerializeToString() for name, definition in self._definitions.items()
+        }
+        self._defaults = {
+            name: {alias: tf.make_ndarray(value) for alias, value in definition.defaults.items()}
+            for name, definition in self._definitions.items()
+        }
+        self._tensors: dict[str, tuple[Any, Any]] = {}
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        try:
+            loader.load(self._session, sorted(tags))
+            # A graph without variables, tables and assets has not reached the runtime yet.
+            self._session._extend_graph()
+        except Exception as error:
+            self._session.close()
+            raise _load_error(error) from error
+
+    def predict(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        signature_name: str = "",
+        output_filter: Sequence[str] = (),
+        timeout_ms: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """Runs one signature (TF Serving: predict_util.cc).
+
+        Args:
+            inputs: input name -> array, of the declared dtype; strings as an object array of bytes.
+                The declared shape is not compared, only the graph's operations object. Values are
+                looked up one by one, in sorted order of their names, so that a mapping may decode
+                them late and raise ServableError.
+            signature_name: empty for `serving_default`.
+            output_filter: the outputs to compute; empty for all.
+            timeout_ms: time limit of the run in milliseconds; 0 for none.
+
+        Returns:
+            output name -> array; strings as an object array of bytes.
+
+        Raises:
+            errors.ServableError: with the codes and texts of TF Serving.
+        """
+        key = signature_name or signatures.DEFAULT_NAME
+        definition = checks.predict_signature(self._definitions, key)
+        feeds = checks.predict_feeds(definition, inputs, self._defaults[key])
+        aliases = checks.predict_outputs(definition, output_filter)
+        fetches = [definition.outputs[alias].name for alias in aliases]
+        return dict(zip(aliases, self._run(feeds, fetches, timeout_ms)))
+
+    def classify(
+        self, serialized_examples: Sequence[bytes], signature_name: str = "", timeout_ms: int = 0
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Classifies serialized `tf.Example`s (TF Serving: classifier.cc).
+
+        Args:
+            serialized_examples: `[n]` bytes.
+            signature_name: empty for `serving_default`.
+            timeout_ms: time limit of the run in milliseconds; 0 for none.
+
+        Returns:
+            labels `[n, classes]` object array of bytes and scores `[n, classes]` float32; None for
+            the one that the signature lacks.
+
+        Raises:
+            errors.ServableError: with the codes and texts of TF Serving.
+        """
+        key = signature_name or signatures.DEFAULT_NAME
+        definition = checks.example_signature(self._definitions, key)
+        feed, names = checks.classify_tensors(definition)
+        fetches = [definition.outputs[name].name for name in names]
+        arrays = self._run_examples(feed, serialized_examples, fetches, timeout_ms)
+        values = dict(zip(names, arrays))
+        labels, scores = values.get(checks.CLASSES), values.get(checks.SCORES)
+        checks.check_classification(labels, scores, len(serialized_examples))
+        return labels, scores
+
+    def regress(
+        self, serialized_examples: Sequence[bytes], signature_name: str = "", timeout_ms: int = 0
+    ) -> np.ndarray:
+        """Gives one number for each serialized `tf.Example` (TF Serving: regressor.cc).
+
+        Args:
+            serialized_examples: `[n]` bytes.
+            signature_name: empty for `serving_default`.
+            timeout_ms: time limit of the run in milliseconds; 0 for none.
+
+        Returns:
+            `[n]` float32.
+
+        Raises:
+            errors.ServableError: with the codes and texts of TF Serving.
+        """
+        key = signature_name or signatures.DEFAULT_NAME
+        definition = checks.example_signature(self._definitions, key)
+        feed, fetch = checks.regress_tensors(definition)
+        (values,) = self._run_examples(feed, serialized_examples, [fetch], timeout_ms)
+        checks.check_regression(values, len(serialized_examples))
+        return values.reshape(-1)
+
+    def close(self) -> None:
+        """Frees the model. No call may be under way or follow; closing twice does no harm."""
+        self._session.close()
+
+    def _run_examples(
+        self, feed: str, examples: Sequence[bytes], fetches: list[str], timeout_ms: int
+    ) -> list[np.ndarray]:
+        if len(examples) == 0:
+            raise errors.invalid_argument("Input is empty.")
+        vector = np.empty([len(examples)], dtype=object)
+        vector[:] = examples
+        return self._run({feed: vector}, fetches, timeout_ms)
+
+    def _run(
+        self, feeds: Mapping[str, np.ndarray], fetches: list[str], timeout_ms: int
+    ) -> list[np.ndarray]:
+        """Runs the session below `Session.run`, which checks static shapes as TF Serving does not.
+
+        One tensor fetched under two names is computed once and given twice.
+        """
+        unique = list(dict.fromkeys(fetches))
+        fed = {
+            self._tensor(name, "FeedInputs: unable to find feed output {}")[0]: value
+            for name, value in feeds.items()
+        }
+        fetched = [self._tensor(name, "FetchOutputs node {}: not found") for name in unique]
+        try:
+            with _run_options(timeout_ms) as options:
+                values = self._session._call_tf_sessionrun(
+                    options, fed, [output for output, _ in fetched], [], None
+                )
+        except tf.errors.OpError as error:
+            raise errors.ServableError(errors.Code(error.error_code), error.message) from error
+        except UnicodeDecodeError as error:
+            # The runtime quotes the caller's bytes, and the binding cannot turn them into a string.
+            # Only what the caller sent is quoted, so it is the argument that was wrong.
+            text = error.object.decode("utf-8", "surrogateescape")
+            raise errors.invalid_argument(text) from error
+        arrays = {
+            name: np.asarray(value, dtype=dtype)
+            for name, value, (_, dtype) in zip(unique, values, fetched)
+        }
+        return [arrays[name] for name in fetches]
+
+    def _tensor(self, name: str, sentence: str) -> tuple[Any, Any]:
+        """The runtime's handle of a tensor, and the NumPy type that its values are kept in."""
+        if name not in self._tensors:
+            try:
+                tensor = self._session.graph.as_graph_element(name, allow_operation=False)
+            except (KeyError, ValueError) as error:
+                text = sentence.format(name)
+                raise errors.ServableError(errors.Code.NOT_FOUND, text) from error
+            dtype = object if tensor.dtype == tf.string else None
+            self._tensors[name] = (tensor._as_tf_output(), dtype)
+        return self._tensors[name]
+
+
+@contextlib.contextmanager
+def _run_options(timeout_ms: int) -> Iterator[Any]:
+    """The runtime's own buffer of RunOptions with this time limit, or None without a limit."""
+    if timeout_ms <= 0:
+        yield None
+        return
+    options = tf.compat.v1.RunOptions(timeout_in_ms=timeout_ms)
+    buffer = pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
+    try:
+        yield buffer
+    finally:
+        pywrap_tf_session.TF_DeleteBuffer(buffer)
+
+
+def _load_error(error: Exception) -> errors.ServableError:
+    if isinstance(error, errors.ServableError):
+        return error
+    if isinstance(error, tf.errors.OpError):
+        return errors.ServableError(errors.Code(error.error_code), error.message)
+    return errors.ServableError(errors.Code.INTERNAL, f"{type(error).__name__}: {error}")
