@@ -1,0 +1,195 @@
+"""Serves a directory of SavedModel versions behind TensorFlow Serving's API.
+
+estimator-serve --port=8500 --rest_api_port=8501 --model_name=census
+--model_base_path=/models/census
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from absl import app, flags
+
+from estimator_app import program
+from estimator_app.serving import settings as serving_settings
+
+_DEFAULTS = serving_settings.ServerSettings
+
+flags.DEFINE_string(
+    "host",
+    _DEFAULTS.host,
+    "Address to listen on; 0.0.0.0 for all, as the stock server does. (Addition.)",
+)
+flags.DEFINE_integer(
+    "port", _DEFAULTS.port, "gRPC port; 0 picks a free one and prints it. (The stock server: off.)"
+)
+flags.DEFINE_integer(
+    "rest_api_port", _DEFAULTS.rest_api_port, "REST port; 0 is off, -1 picks a free one."
+)
+flags.DEFINE_integer(
+    "rest_api_timeout_in_ms",
+    _DEFAULTS.rest_api_timeout_in_ms,
+    "Time limit of the model's run for a REST call, in milliseconds.",
+)
+flags.DEFINE_string("model_name", _DEFAULTS.model_name, "The name that requests use.")
+flags.DEFINE_string(
+    "model_base_path",
+    _DEFAULTS.model_base_path,
+    "Absolute path, or URI, of the directory that holds the version directories. Required.",
+)
+flags.DEFINE_integer(
+    "file_system_poll_wait_seconds",
+    _DEFAULTS.file_system_poll_wait_seconds,
+    "Seconds between two looks for new versions; 0 looks once, a negative number never.",
+)
+flags.DEFINE_integer(
+    "max_num_load_retries",
+    _DEFAULTS.max_num_load_retries,
+    "How often a load that failed is tried again.",
+)
+flags.DEFINE_integer(
+    "load_retry_interval_micros",
+    _DEFAULTS.load_retry_interval_micros,
+    "Microseconds between two tries of a load; negative for none.",
+)
+flags.DEFINE_integer(
+    "grpc_max_threads",
+    _DEFAULTS.grpc_max_threads,
+    "How many gRPC calls run at once; 0 for four per CPU.",
+)
+flags.DEFINE_float(
+    "grace_secs",
+    _DEFAULTS.grace_secs,
+    "How long calls under way may go on after SIGTERM, in seconds. (Addition.)",
+)
+flags.DEFINE_string(
+    "port_file",
+    "",
+    "File to write the address to, as JSON, once the server serves. (Addition.)",
+)
+# absl defines --help but not --version.
+flags.DEFINE_bool("version", False, "Print the versions of the server and of TensorFlow, and exit.")
+
+_GROUPS = {
+    "Where it listens": ("host", "port", "rest_api_port", "port_file"),
+    "What it serves": (
+        "model_name",
+        "model_base_path",
+        "file_system_poll_wait_seconds",
+        "max_num_load_retries",
+        "load_retry_interval_micros",
+    ),
+    "How": ("grpc_max_threads", "rest_api_timeout_in_ms", "grace_secs", "version"),
+}
+_EXIT_FAILED = 255
+_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+_HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
+
+
+def settings_from_flags() -> serving_settings.ServerSettings:
+    """The settings that the command line asks for; raises ValueError for wrong ones."""
+    fields = dataclasses.fields(serving_settings.ServerSettings)
+    values: dict[str, Any] = {field.name: flags.FLAGS[field.name].value for field in fields}
+    return serving_settings.ServerSettings(**values)
+
+
+def main(argv: list[str]) -> int:
+    """Serves until SIGTERM or SIGINT.
+
+    Returns:
+        the exit code: 0 after a stop, 255 if the server could not start.
+    """
+    del argv  # Everything is in the flags.
+    if flags.FLAGS.version:
+        print(f"TensorFlow ModelServer: {importlib.metadata.version('estimator-service')}")
+        print(f"TensorFlow Library: {importlib.metadata.version('tensorflow')}")
+        return 0
+    try:
+        settings = settings_from_flags()
+    except ValueError as error:
+        return _failed(f"INVALID_ARGUMENT: {error}")
+    # Before any thread is there, so that all of them leave the signals to _stop_on_signal.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # TensorFlow comes with these, and takes seconds.
+    from estimator_app.serving import ports, server
+    from export import errors
+
+    model_server = server.ModelServer(settings)
+    threading.Thread(target=_stop_on_signal, args=[model_server], daemon=True).start()
+    try:
+        serves = model_server.start()
+    except errors.ServableError as error:
+        return _failed(str(error))
+    if serves:
+        line = f"gRPC {ports.address(settings.host, model_server.port)}"
+        if model_server.rest_port is not None:
+            line += f", REST {ports.address(settings.host, model_server.rest_port)}"
+        print(f"Serving {settings.model_name} version {model_server.version}: {line}", flush=True)
+        _write_port_file(flags.FLAGS.port_file, settings, model_server)
+    model_server.wait()
+    return 0
+
+
+def cli() -> None:
+    """The console script `estimator-serve`."""
+    app.run(lambda argv: sys.exit(main(argv)), flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Reads the flags; reports and ignores unknown ones (TF Serving: main.cc)."""
+    usage = program.help_text(sys.modules[__name__].__doc__ or "", _GROUPS)
+    if any(arg in _HELP for arg in argv[1:]):
+        print(usage)
+        sys.exit(0)
+    try:
+        unknown = flags.FLAGS(argv, known_only=True)[1:]
+    except flags.Error as error:
+        print(f"{error}\n{usage}")
+        sys.exit(_EXIT_FAILED)
+    for arg in unknown:
+        print(f"unknown argument: {arg}\n{usage}")
+    return argv[:1]
+
+
+def _failed(message: str) -> int:
+    print(f"Failed to start server. Error: {message}", flush=True)
+    return _EXIT_FAILED
+
+
+def _stop_on_signal(model_server: Any) -> None:
+    """Stops the server at the first signal, and ends the process at the second."""
+    number = signal.sigwait(_SIGNALS)
+    print(f"Got {signal.Signals(number).name}: taking no more calls.", flush=True)
+    threading.Thread(target=model_server.stop, daemon=True).start()
+    os._exit(128 + signal.sigwait(_SIGNALS))
+
+
+def _write_port_file(
+    path: str, settings: serving_settings.ServerSettings, model_server: Any
+) -> None:
+    """Writes where the server listens, beside the file and renamed; nothing without a path."""
+    if not path:
+        return
+    chosen = {
+        "host": settings.host,
+        "port": model_server.port,
+        "rest_port": model_server.rest_port,
+        "model_name": settings.model_name,
+        "pid": os.getpid(),
+    }
+    beside = f"{path}.{os.getpid()}"
+    with open(beside, "w", encoding="utf-8") as file:
+        json.dump(chosen, file)
+    os.replace(beside, path)
+
+
+if __name__ == "__main__":
+    cli()

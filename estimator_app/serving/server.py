@@ -1,0 +1,140 @@
+"""The model server: an object with a lifetime.
+
+    with server.ModelServer(settings.ServerSettings(model_base_path="/models/census")) as running:
+        print(running.port)
+
+Ports open only when the model is available, so a port that answers means a model that answers
+(TF Serving: model_servers/server.cc).
+"""
+
+from concurrent import futures
+import logging
+import os
+import threading
+from typing import Any
+
+import grpc
+
+from estimator_app.serving import models, ports, servicers
+from estimator_app.serving import settings as serving_settings
+
+_logger = logging.getLogger(__name__)
+
+_GRPC_OPTIONS = (
+    # As large as the wire allows, in both directions (TF Serving: server.cc).
+    ("grpc.max_receive_message_length", 2**31 - 1),
+    ("grpc.max_send_message_length", -1),
+    # Two servers on one port would share the calls at random; the second one must be refused.
+    ("grpc.so_reuseport", 0),
+)
+
+
+class ModelServer:
+    """Serves one model over gRPC, and over REST if asked to.
+
+    Attributes:
+        settings: what it was made with.
+        port: the gRPC port, once started.
+        rest_port: the REST port, once started; None if REST is off.
+    """
+
+    def __init__(self, settings: serving_settings.ServerSettings) -> None:
+        self.settings = settings
+        self.port: int | None = None
+        self.rest_port: int | None = None
+        self._model = models.ServedModel(
+            settings.model_name,
+            settings.model_base_path,
+            poll_wait_secs=settings.file_system_poll_wait_seconds,
+            max_load_retries=settings.max_num_load_retries,
+            load_retry_wait_secs=settings.load_retry_interval_micros / 1e6,
+        )
+        self._table = models.ModelTable({settings.model_name: self._model})
+        self._grpc: grpc.Server | None = None
+        self._rest: Any = None
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._stopped = threading.Event()
+
+    @property
+    def version(self) -> int | None:
+        """The version that answers now, if one does."""
+        return self._model.version
+
+    def start(self) -> bool:
+        """Loads the model, then opens the ports. Waits without limit for a first version.
+
+        Returns:
+            whether it serves now; False if it was stopped meanwhile.
+
+        Raises:
+            errors.ServableError: a port is in use, or the model cannot be loaded.
+        """
+        host = self.settings.host
+        # Known before the model takes minutes to load; the port itself opens after.
+        ports.bind(host, self.settings.port, "port").close()
+        if self.settings.rest_api_port > 0:
+            ports.bind(host, self.settings.rest_api_port, "rest_api_port").close()
+        try:
+            self._model.start()
+            if not self._model.wait_until_available():
+                return False
+            with self._lock:
+                if self._stopping.is_set():
+                    return False
+                self._open()
+        except BaseException:
+            self.stop(0)
+            raise
+        return True
+
+    def wait(self) -> None:
+        """Waits until the server has been stopped."""
+        self._stopped.wait()
+
+    def stop(self, grace_secs: float | None = None) -> None:
+        """Takes no more calls, lets those under way end, then unloads the model.
+
+        Args:
+            grace_secs: how long they may take; None for what the settings say. After that they end
+                as cancelled. Stopping twice does no harm.
+        """
+        grace_secs = self.settings.grace_secs if grace_secs is None else grace_secs
+        with self._lock:
+            first = not self._stopping.is_set()
+            self._stopping.set()
+        if not first:
+            self._stopped.wait()
+            return
+        if self._rest is not None:
+            self._rest.begin_stop()
+        if self._grpc is not None:
+            self._grpc.stop(grace_secs).wait()
+        if self._rest is not None:
+            self._rest.stop(grace_secs)
+        self._model.stop()
+        self._stopped.set()
+
+    def __enter__(self) -> "ModelServer":
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def _open(self) -> None:
+        settings = self.settings
+        threads = settings.grpc_max_threads or 4 * (os.cpu_count() or 1)
+        pool = futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc-call")
+        grpc_server = grpc.server(
+            pool, handlers=servicers.generic_handlers(self._table), options=_GRPC_OPTIONS
+        )
+        try:
+            port = grpc_server.add_insecure_port(ports.address(settings.host, settings.port))
+        except RuntimeError as error:
+            raise ports.unusable(settings.host, settings.port, "port") from error
+        if port == 0:
+            raise ports.unusable(settings.host, settings.port, "port")
+        grpc_server.start()
+        self._grpc, self.port = grpc_server, port
+        _logger.info("gRPC listens on %s", ports.address(settings.host, port))

@@ -1,0 +1,222 @@
+"""PredictionService and ModelService over the served models.
+
+A method unpacks a request, asks a servable and packs its answer; errors are those of
+`export.errors`, which `status` turns into gRPC's. MultiInference and HandleReloadConfigRequest are
+not registered yet, so that callers get `UNIMPLEMENTED`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import grpc
+import numpy as np
+
+from estimator_app.serving import models, status
+from export import errors, signatures
+from serving_client import wire
+
+
+def generic_handlers(table: models.ModelTable) -> list[grpc.GenericRpcHandler]:
+    """What a gRPC server needs in order to answer from `table`."""
+    methods: dict[str, Callable[[Any, int], Any]] = {
+        **PredictionService(table).methods(),
+        **ModelService(table).methods(),
+    }
+    handlers = []
+    for service, calls in wire.SERVICES.items():
+        behaviors = {
+            name: grpc.unary_unary_rpc_method_handler(
+                status.behavior(methods[name]),
+                request_deserializer=call.request.FromString,
+                response_serializer=call.response.SerializeToString,
+            )
+            for name, call in calls.items()
+            if name in methods
+        }
+        handlers.append(grpc.method_handlers_generic_handler(service, behaviors))
+    return handlers
+
+
+class PredictionService:
+    """What models answer. Every method takes a request and the milliseconds it may run (0: any).
+
+    All raise errors.ServableError with the codes and texts of TF Serving.
+    """
+
+    def __init__(self, table: models.ModelTable) -> None:
+        self._table = table
+
+    def methods(self) -> dict[str, Callable[[Any, int], Any]]:
+        """RPC name -> method."""
+        return {
+            "Predict": self.predict,
+            "Classify": self.classify,
+            "Regress": self.regress,
+            "GetModelMetadata": self.get_model_metadata,
+        }
+
+    def predict(self, request: Any, timeout_ms: int) -> Any:
+        """PredictRequest -> PredictResponse, outputs in the typed fields (predict_util.cc)."""
+        spec = _model_spec(request)
+        with self._table.acquire(*_wanted(spec)) as (version, model):
+            outputs = model.predict(
+                _Tensors(request.inputs), spec.signature_name, request.output_filter, timeout_ms
+            )
+        response = wire.PredictResponse()
+        _fill_spec(response.model_spec, spec, version)
+        for alias, array in outputs.items():
+            response.outputs[alias].CopyFrom(wire.to_tensor_proto(array, as_content=False))
+        return response
+
+    def classify(self, request: Any, timeout_ms: int) -> Any:
+        """ClassificationRequest -> ClassificationResponse (classification_service.cc)."""
+        spec = _model_spec(request)
+        with self._table.acquire(*_wanted(spec)) as (version, model):
+            examples = serialized_examples(request.input)
+            labels, scores = model.classify(examples, spec.signature_name, timeout_ms)
+        response = wire.ClassificationResponse()
+        _fill_spec(response.model_spec, spec, version)
+        for row in class_rows(labels, scores):
+            classes = response.result.classifications.add().classes
+            for label, score in row:
+                classes.add(label=label, score=score)
+        return response
+
+    def regress(self, request: Any, timeout_ms: int) -> Any:
+        """RegressionRequest -> RegressionResponse (regression_service.cc)."""
+        spec = _model_spec(request)
+        with self._table.acquire(*_wanted(spec)) as (version, model):
+            examples = serialized_examples(request.input)
+            values = model.regress(examples, spec.signature_name, timeout_ms)
+        response = wire.RegressionResponse()
+        _fill_spec(response.model_spec, spec, version)
+        for value in values.tolist():
+            response.result.regressions.add(value=value)
+        return response
+
+    def get_model_metadata(self, request: Any, timeout_ms: int) -> Any:
+        """GetModelMetadataRequest -> GetModelMetadataResponse (get_model_metadata_impl.cc)."""
+        del timeout_ms  # Nothing runs.
+        spec = _model_spec(request)
+        if not request.metadata_field:
+            raise errors.invalid_argument(
+                "GetModelMetadataRequest must specify at least one metadata_field"
+            )
+        for field in request.metadata_field:
+            if field != wire.SIGNATURE_DEF:
+                raise errors.invalid_argument(f"Metadata field {field} is not supported")
+        with self._table.acquire(*_wanted(spec)) as (version, model):
+            definitions = model.signature_def_map_bytes
+        response = wire.GetModelMetadataResponse()
+        response.model_spec.name = spec.name
+        response.model_spec.version.value = version
+        wire.pack_signatures(
+            response,
+            {name: wire.SignatureDef.FromString(data) for name, data in definitions.items()},
+        )
+        return response
+
+
+class ModelService:
+    """What is known of the models themselves."""
+
+    def __init__(self, table: models.ModelTable) -> None:
+        self._table = table
+
+    def methods(self) -> dict[str, Callable[[Any, int], Any]]:
+        """RPC name -> method."""
+        return {"GetModelStatus": self.get_model_status}
+
+    def get_model_status(self, request: Any, timeout_ms: int) -> Any:
+        """GetModelStatusRequest -> GetModelStatusResponse; labels have no effect.
+
+        Source: get_model_status_impl.cc.
+        """
+        del timeout_ms  # Nothing runs.
+        spec = _model_spec(request)
+        version = spec.version.value if spec.HasField("version") else None
+        response = wire.GetModelStatusResponse()
+        for seen in self._table.statuses(spec.name, version):
+            entry = response.model_version_status.add(version=seen.version, state=int(seen.state))
+            entry.status.error_code = int(seen.error.code) if seen.error else 0
+            entry.status.error_message = printable(seen.error.message) if seen.error else ""
+        return response
+
+
+class _Tensors(Mapping[str, np.ndarray]):
+    """The tensors of a request as arrays, each decoded when it is looked up.
+
+    A tensor that does not parse is so reported in its turn among the other checks.
+    """
+
+    def __init__(self, tensors: Mapping[str, Any]) -> None:
+        self._tensors = tensors
+
+    def __getitem__(self, alias: str) -> np.ndarray:
+        try:
+            return wire.to_array(self._tensors[alias])
+        except wire.TensorError as error:
+            raise errors.invalid_argument(f"tensor parsing error: {alias}") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+def serialized_examples(message: Any) -> list[bytes]:
+    """The Examples of an `Input`, `[n]` bytes, each with the context in front of it if there is
+    one.
+
+    Two messages in a row read as one merged message (TF Serving: util.cc).
+    """
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        return []
+    context = b""
+    if kind == "example_list_with_context":
+        context = message.example_list_with_context.context.SerializeToString()
+    return [context + example.SerializeToString() for example in getattr(message, kind).examples]
+
+
+def class_rows(
+    labels: np.ndarray | None, scores: np.ndarray | None
+) -> list[list[tuple[str, float]]]:
+    """What a servable's classify gave, as one list of (label, score) an example.
+
+    Args:
+        labels: `[n, classes]` object array of bytes, or None for empty labels.
+        scores: `[n, classes]` float32, or None for zeros; not both are None.
+    """
+    present = labels if labels is not None else scores
+    assert present is not None
+    texts = (np.full(present.shape, b"", object) if labels is None else labels).tolist()
+    numbers = (np.zeros(present.shape) if scores is None else scores).tolist()
+    return [
+        [(label.decode("utf-8", "replace"), score) for label, score in zip(row_texts, row_numbers)]
+        for row_texts, row_numbers in zip(texts, numbers)
+    ]
+
+
+def printable(message: str) -> str:
+    """The message with bytes that are not UTF-8 replaced, for fields that hold text only."""
+    return message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _model_spec(request: Any) -> Any:
+    if not request.HasField("model_spec"):
+        raise errors.invalid_argument("Missing ModelSpec")
+    return request.model_spec
+
+
+def _wanted(spec: Any) -> tuple[str, int | None, str]:
+    """Name, version and label of a ModelSpec; version 0 is a version like any other."""
+    version = spec.version.value if spec.HasField("version") else None
+    return spec.name, version, spec.version_label
+
+
+def _fill_spec(answer: Any, asked: Any, version: int) -> None:
+    answer.name = asked.name
+    answer.signature_name = asked.signature_name or signatures.DEFAULT_NAME
+    answer.version.value = version

@@ -1,0 +1,84 @@
+"""Settings of the model server."""
+
+import dataclasses
+
+_MAX_PORT = 65535
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerSettings:
+    """What is served, and where.
+
+    Names, defaults and messages are those of tensorflow_model_server (TF Serving: server.h and
+    main.cc); `host`, `grace_secs`, port 0 and REST port -1 are additions.
+
+    Attributes:
+        host: address to listen on. The stock server listens on all of them (`0.0.0.0`).
+        port: gRPC port; 0 picks a free one.
+        rest_api_port: REST port; 0 turns REST off, -1 picks a free one.
+        rest_api_timeout_in_ms: time limit of the model's run for one REST call, in milliseconds.
+        model_name: the name that requests use.
+        model_base_path: absolute path, or URI, of the directory that holds the versions.
+        file_system_poll_wait_seconds: seconds between two looks at the base path; 0 looks once,
+            a negative number never.
+        max_num_load_retries: how often a load that failed is tried again.
+        load_retry_interval_micros: microseconds between two tries; negative for none.
+        grpc_max_threads: how many gRPC calls run at once; 0 for four per CPU.
+        grace_secs: how long calls under way may go on after a stop, in seconds.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8500
+    rest_api_port: int = 0
+    rest_api_timeout_in_ms: int = 30000
+    model_name: str = "default"
+    model_base_path: str = ""
+    file_system_poll_wait_seconds: int = 1
+    max_num_load_retries: int = 5
+    load_retry_interval_micros: int = 60_000_000
+    grpc_max_threads: int = 0
+    grace_secs: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.model_base_path:
+            raise ValueError(
+                "Both server_options.model_base_path and server_options.model_config_file are "
+                "empty!"
+            )
+        if not self.model_base_path.startswith("/") and "://" not in self.model_base_path:
+            raise ValueError(
+                f"Expected model {self.model_name} to have an absolute path or URI; "
+                f"got base_path()={self.model_base_path}"
+            )
+        if not self.model_name:
+            raise ValueError("Expected --model_name to be a name, found ''.")
+        _require(0 <= self.port <= _MAX_PORT, "port", f"0 to {_MAX_PORT}", self.port)
+        _require(
+            -1 <= self.rest_api_port <= _MAX_PORT,
+            "rest_api_port",
+            f"-1 to {_MAX_PORT}",
+            self.rest_api_port,
+        )
+        if self.port > 0 and self.port == self.rest_api_port:
+            raise ValueError(
+                f"Expected --port and --rest_api_port to differ, both are {self.port}."
+            )
+        _require(
+            self.rest_api_timeout_in_ms > 0,
+            "rest_api_timeout_in_ms",
+            "more than 0",
+            self.rest_api_timeout_in_ms,
+        )
+        _require(
+            self.max_num_load_retries >= 0,
+            "max_num_load_retries",
+            "0 or more",
+            self.max_num_load_retries,
+        )
+        _require(self.grpc_max_threads >= 0, "grpc_max_threads", "0 or more", self.grpc_max_threads)
+        _require(self.grace_secs >= 0, "grace_secs", "0 or more", self.grace_secs)
+
+
+def _require(holds: bool, name: str, rule: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"Expected --{name} to be {rule}, found {value}.")
