@@ -1,0 +1,180 @@
+"""Raw blocks to typed ones by a schema, and which rows do not fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import csv
+import dataclasses
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from input_fns import blocks
+from input_fns import cells as cells_lib
+from input_fns import errors
+from input_fns import schema as schema_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """One column of a block.
+
+    Attributes:
+        values: the typed column; a default, or zero, where there is no good value.
+        missing: [n] bool, whether the cell is empty.
+        bad: [n] bool, whether the row is to be refused because of this cell.
+        expected: what the column holds, for the error.
+    """
+
+    values: blocks.Column
+    missing: np.ndarray
+    bad: np.ndarray
+    expected: str
+
+
+class Converter:
+    """Turns raw blocks into blocks of a schema's columns."""
+
+    def __init__(self, schema: schema_lib.Schema, with_label: bool) -> None:
+        """Makes a converter.
+
+        Args:
+            schema: what the columns hold.
+            with_label: whether label and weight are converted too.
+        """
+        self._features = schema.columns if with_label else schema.features
+        self._label, self._weight = schema.label, schema.weight
+        self._classes: tuple[np.ndarray, pa.Array] | None = None
+        if with_label and schema.label is not None and schema.label.vocabulary is not None:
+            values = blocks.as_objects([name.encode() for name in schema.label.vocabulary])
+            self._classes = values, pa.array(schema.label.vocabulary, pa.string())
+
+    def convert(self, raw: blocks.RawBlock) -> tuple[blocks.Block, tuple[blocks.BadRow, ...]]:
+        """The rows that fit, and those that do not, in file order.
+
+        Raises:
+            SchemaError: a typed source gives a column another shape than the schema does.
+        """
+        columns = {f.name: self.convert_column(raw, f) for f in self._features}
+        bad = find_bad_rows(raw, columns)
+        block = blocks.Block(len(raw.rows), {name: c.values for name, c in columns.items()})
+        if len(bad) > len(raw.misshapen):
+            block = block[~np.logical_or.reduce([column.bad for column in columns.values()])]
+        return block, bad
+
+    def convert_column(self, raw: blocks.RawBlock, feature: schema_lib.Feature) -> Converted:
+        """The column of that feature, label or weight."""
+        cells = raw.cells[feature.name]
+        if isinstance(cells, np.ndarray):
+            converted = _check_typed(raw.path, cells, feature)
+        elif feature is self._label and self._classes is not None:
+            return _class_column(cells, *self._classes)
+        elif feature.dtype == "string":
+            return _string_column(cells, feature)
+        else:
+            converted = _number_column(cells, feature)
+        if feature is self._label and feature.categorical and feature.high is not None:
+            values = converted.values
+            outside = (values < 0) | (values > feature.high)  # type: ignore[operator]
+            expected = f"a class id from 0 to {feature.high}"
+            return dataclasses.replace(converted, bad=converted.bad | outside, expected=expected)
+        if feature is self._weight:
+            negative = converted.values < 0  # type: ignore[operator]
+            expected = "a weight, a number >= 0"
+            return dataclasses.replace(converted, bad=converted.bad | negative, expected=expected)
+        return converted
+
+
+def find_bad_rows(
+    raw: blocks.RawBlock, columns: Mapping[str, Converted]
+) -> tuple[blocks.BadRow, ...]:
+    """One entry for each row that does not fit, in file order, named by its first bad column."""
+    found = {bad.row: bad for bad in raw.misshapen}
+    for name, column in columns.items():
+        if not column.bad.any():
+            continue
+        for index in np.flatnonzero(column.bad).tolist():
+            row = int(raw.rows[index])
+            if row not in found:
+                value = _cell_text(raw.cells[name], index)
+                found[row] = blocks.BadRow(
+                    raw.path, row, name, value, column.expected, _row_text(raw, index)
+                )
+    return tuple(found[row] for row in sorted(found))
+
+
+def encode(text: pa.StringArray) -> blocks.Strings:
+    """The text as byte strings, each different one held once."""
+    encoded = text.dictionary_encode()
+    values = encoded.dictionary.cast(pa.binary()).to_pylist()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    return blocks.Strings(codes, blocks.as_objects(values))
+
+
+def _string_column(cells: pa.Array, feature: schema_lib.Feature) -> Converted:
+    text = cells_lib.parse_text(cells)
+    values, bad, expected = text.values, text.bad, "text in UTF-8"
+    if text.missing.any():
+        if feature.default is None:
+            bad, expected = bad | text.missing, "a value, not an empty cell"
+        elif feature.default != b"":
+            assert isinstance(feature.default, bytes)
+            values = pc.if_else(pa.array(text.missing), feature.default.decode(), values)
+    return Converted(encode(values), text.missing, bad, expected)
+
+
+def _class_column(cells: pa.Array, values: np.ndarray, vocabulary: pa.Array) -> Converted:
+    text = cells_lib.parse_text(cells, trim=True)
+    codes = pc.index_in(text.values, value_set=vocabulary)
+    unknown = codes.is_null().to_numpy(zero_copy_only=False)
+    ids = pc.fill_null(codes, 0).to_numpy(zero_copy_only=False)
+    names = vocabulary.to_pylist()
+    shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
+    return Converted(
+        blocks.Strings(ids, values), text.missing, unknown | text.bad, f"one of {shown}"
+    )
+
+
+def _number_column(cells: pa.Array, feature: schema_lib.Feature) -> Converted:
+    numbers = cells_lib.parse_numbers(cells)
+    values, bad, expected = numbers.values, numbers.bad, "a number"
+    if feature.dtype == "int64":
+        expected = "a whole number"
+        if values.dtype != np.int64:
+            # A whole number may be written 3.0: pandas does so in a column with empty cells.
+            bad = bad | (values != np.floor(values)) | (np.abs(values) >= 2.0**63)
+            values = np.where(bad, 0, values).astype(np.int64)
+    else:
+        values = values.astype(np.float32)
+    if numbers.missing.any():
+        if feature.default is None:
+            bad, expected = bad | numbers.missing, f"{expected}, not an empty cell"
+        else:
+            values[numbers.missing] = feature.default
+    return Converted(values, numbers.missing, bad, expected)
+
+
+def _check_typed(path: str, cells: np.ndarray, feature: schema_lib.Feature) -> Converted:
+    if cells.shape[1:] != feature.shape:
+        raise errors.SchemaError(
+            f"{path}: {feature.name!r} has shape {cells.shape[1:]}, the schema says "
+            f"{feature.shape}. Correct the schema's shape."
+        )
+    good = np.zeros(len(cells), bool)
+    return Converted(cells.astype(feature.dtype, copy=False), good, good, f"{feature.dtype}")
+
+
+def _cell_text(cells: pa.Array | np.ndarray, index: int) -> str:
+    if isinstance(cells, np.ndarray):
+        return str(cells[index])
+    text: str = cells[index].as_py().decode("utf-8", "backslashreplace")
+    return text
+
+
+def _row_text(raw: blocks.RawBlock, index: int) -> str:
+    line = io.StringIO()
+    texts = [_cell_text(c, index) for c in raw.cells.values() if not isinstance(c, np.ndarray)]
+    csv.writer(line, lineterminator="").writerow(texts)
+    return line.getvalue()

@@ -1,0 +1,156 @@
+"""One pass over the data: its schema, its statistics, and the rows that do not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import numpy as np
+
+from input_fns import bad_rows as bad_rows_lib
+from input_fns import blocks
+from input_fns import column_scans
+from input_fns import conversion
+from input_fns import errors
+from input_fns import label_scans
+from input_fns import schema as schema_lib
+from input_fns import settings as settings_lib
+from input_fns import sources
+from input_fns import statistics as statistics_lib
+
+_EXAMPLES = 10
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanResult:
+    """What the pass found.
+
+    Attributes:
+        schema: inferred, or the given one with its label completed.
+        statistics: of every column, over the good rows.
+        num_rows: good rows.
+        bad_rows: rows left out.
+        first_bad_rows: the first of them, at most ten.
+    """
+
+    schema: schema_lib.Schema
+    statistics: statistics_lib.DatasetStatistics
+    num_rows: int
+    bad_rows: int = 0
+    first_bad_rows: tuple[blocks.BadRow, ...] = ()
+
+
+def scan(
+    source: sources.Source,
+    settings: settings_lib.InputSettings,
+    schema: schema_lib.Schema | None = None,
+    bad_rows: bad_rows_lib.Writer | None = None,
+) -> ScanResult:
+    """Reads every row once.
+
+    A column is numeric when at least 90 % of the filled cells in the first block of rows are
+    numbers; whether it is int64 or float32, its range, its vocabulary and its default come from the
+    whole pass. With a schema the same pass holds the rows against it.
+
+    Args:
+        source: the rows.
+        settings: says what becomes of bad rows.
+        schema: a given one, or that of the training data when evaluation data is scanned.
+        bad_rows: where bad rows are kept, if they are skipped.
+
+    Raises:
+        BadRowError: a row does not fit, and `settings.bad_rows` is "error".
+        InputError: the columns are not the schema's, or no usable row is left.
+    """
+    columns = _make_columns(source, schema)
+    converter = None if schema is None else conversion.Converter(schema, with_label=True)
+    count, bad_count, examples = 0, 0, []
+    for file in source.files:
+        for raw in source.read(file):
+            converted = {name: column.read(raw, converter) for name, column in columns.items()}
+            bad = conversion.find_bad_rows(raw, converted)
+            good = None
+            if len(bad) > len(raw.misshapen):
+                good = ~np.logical_or.reduce([column.bad for column in converted.values()])
+            for row in bad:
+                if settings.bad_rows == "error":
+                    raise to_error(row)
+                if bad_rows is not None:
+                    bad_rows.add(row)
+            examples += bad[: _EXAMPLES - len(examples)]
+            bad_count += len(bad)
+            count += len(raw.rows) if good is None else int(good.sum())
+            for name, column in columns.items():
+                column.update(raw, converted[name], good)
+    if not count:
+        raise errors.InputError(
+            f"None of the {bad_count} rows of {', '.join(source.files)} fits. The first: row "
+            f"{examples[0].row}, expected {examples[0].expected}, found {examples[0].value!r}."
+        )
+    if bad_count:
+        _logger.warning("%d bad rows were left out, %d rows are used.", bad_count, count)
+    return ScanResult(
+        _to_schema(columns, source),
+        statistics_lib.DatasetStatistics(
+            count, tuple(column.statistics() for column in columns.values())
+        ),
+        count,
+        bad_count,
+        tuple(examples),
+    )
+
+
+def to_error(bad: blocks.BadRow) -> errors.BadRowError:
+    """The row as the error that refuses it."""
+    return errors.BadRowError(bad.path, bad.row, bad.column, bad.value, bad.expected)
+
+
+def _make_columns(
+    source: sources.Source, schema: schema_lib.Schema | None
+) -> dict[str, column_scans.ColumnScan]:
+    """One scan a column, in the schema's order: features, label, weight."""
+    label, weight = source.label_column, source.weight_column
+    if schema is None:
+        source.check_columns(source.column_names, source.column_names)
+        features = {name: None for name in source.column_names if name not in (label, weight)}
+        declared: dict[str, schema_lib.Feature | None] = dict(features)
+    else:
+        declared = {f.name: f for f in schema.columns if f.name not in (label, weight)}
+        needed = [*declared, *filter(None, (label, weight))]
+        source.check_columns(needed, needed)
+    columns = {name: column_scans.ColumnScan(name, feature) for name, feature in declared.items()}
+    if label:
+        columns[label] = label_scans.LabelScan(label, source.task, _known_label(schema, source))
+    if weight:
+        known = schema.weight if schema and schema.weight and schema.weight.name == weight else None
+        columns[weight] = label_scans.WeightScan(weight, known)
+    return columns
+
+
+def _known_label(
+    schema: schema_lib.Schema | None, source: sources.Source
+) -> schema_lib.Feature | None:
+    """The schema's label, if that is what the source learns and its kind is told."""
+    if schema is None or schema.label is None or schema.label.name != source.label_column:
+        return None
+    try:
+        task = schema.task
+    except errors.SchemaError:
+        return None  # the pass finds the classes
+    if source.task not in ("auto", task):
+        raise errors.SchemaError(
+            f"--task={source.task}, but the schema's label {schema.label.name!r} is one of {task} "
+            f"({schema.label.dtype}). Change one of them."
+        )
+    return schema.label
+
+
+def _to_schema(
+    columns: dict[str, column_scans.ColumnScan], source: sources.Source
+) -> schema_lib.Schema:
+    features = {name: column.feature() for name, column in columns.items()}
+    label = features.pop(source.label_column, None)
+    weight = features.pop(source.weight_column, None)
+    return schema_lib.Schema(tuple(features.values()), label, weight)

@@ -1,0 +1,261 @@
+"""`Schema` to and from TFX's Schema message; which constructs of TFX are taken and which refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from input_fns import errors
+from input_fns import schema as schema_lib
+
+_TYPES = {"string": schema_pb2.BYTES, "int64": schema_pb2.INT, "float32": schema_pb2.FLOAT}
+_DTYPES = {number: dtype for dtype, number in _TYPES.items()}
+_EMPTY: dict[str, bytes | int | float] = {"string": b"", "int64": 0, "float32": 0.0}
+_NOT_SERVED = "SERVING"
+# What TFX itself leaves out of training data, by its documentation of LifecycleStage.
+_UNUSED_STAGES = (
+    schema_pb2.PLANNED,
+    schema_pb2.ALPHA,
+    schema_pb2.DEPRECATED,
+    schema_pb2.DEBUG_ONLY,
+    schema_pb2.DISABLED,
+)
+
+_logger = logging.getLogger(__name__)
+
+
+def to_text(schema: schema_lib.Schema) -> str:
+    """The schema as the text of a `schema.pbtxt`."""
+    message = schema_pb2.Schema(default_environment=["TRAINING", _NOT_SERVED])
+    group = message.tensor_representation_group[""]
+    for column in schema.columns:
+        feature = message.feature.add()
+        _fill_feature(feature, column)
+        for role, marked in (("label", schema.label), ("weight", schema.weight)):
+            if column is marked:
+                feature.annotation.tag.append(role)
+                feature.not_in_environment.append(_NOT_SERVED)
+        if column.default is not None:
+            _fill_default(group.tensor_representation[column.name].dense_tensor, column)
+    if not group.tensor_representation:
+        del message.tensor_representation_group[""]
+    return text_format.MessageToString(message, as_utf8=True)
+
+
+def from_text(
+    text: str, path: str, label_column: str = "", weight_column: str = ""
+) -> schema_lib.Schema:
+    """The schema that a `schema.pbtxt` declares.
+
+    Args:
+        text: the file's text.
+        path: the file's name, for errors.
+        label_column: the label, where the text does not mark it, or another one than it marks.
+        weight_column: the weight, likewise.
+
+    Raises:
+        SchemaError: the text is no schema, or declares what cannot be read here.
+    """
+    message = schema_pb2.Schema()
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        raise errors.SchemaError(
+            f"{path} is not a TFX schema in text form (schema.pbtxt): {error}. Infer one by leaving "
+            "--schema out; it is written to the model directory."
+        ) from error
+    try:
+        return _from_message(message, label_column, weight_column)
+    except errors.SchemaError as error:
+        raise errors.SchemaError(f"{path}: {error}") from error
+
+
+def _from_message(
+    message: schema_pb2.Schema, label_column: str, weight_column: str
+) -> schema_lib.Schema:
+    domains = {domain.name: domain for domain in message.string_domain}
+    dense = {
+        tensor.dense_tensor.column_name or name: tensor.dense_tensor
+        for group in message.tensor_representation_group.values()
+        for name, tensor in group.tensor_representation.items()
+        if tensor.WhichOneof("kind") == "dense_tensor"
+    }
+    columns, tagged = [], {"label": label_column, "weight": weight_column}
+    for feature in message.feature:
+        if feature.lifecycle_stage in _UNUSED_STAGES:
+            _logger.info("The schema's feature %s is not in use; it is left out.", feature.name)
+            continue
+        columns.append(_column(feature, domains, dense.get(feature.name)))
+        for role in tagged:
+            if role in feature.annotation.tag and not tagged[role]:
+                tagged[role] = feature.name
+    if not columns:
+        raise errors.SchemaError("the schema declares no feature.")
+    names = [column.name for column in columns]
+    for role, name in tagged.items():
+        if name and name not in names:
+            raise errors.SchemaError(
+                f"the {role} {name!r} is not among the schema's features: {', '.join(names)}."
+            )
+    roles = {
+        role: next((column for column in columns if column.name == name), None)
+        for role, name in tagged.items()
+    }
+    for role, column in roles.items():
+        if column is not None:
+            # A row without a label teaches nothing, so no default stands in for one.
+            roles[role] = dataclasses.replace(column, default=None)
+    features = tuple(column for column in columns if column.name not in tagged.values())
+    return schema_lib.Schema(features, roles["label"], roles["weight"])
+
+
+def _fill_feature(feature: schema_pb2.Feature, column: schema_lib.Feature) -> None:
+    feature.name = column.name
+    feature.type = _TYPES[column.dtype]
+    if column.default is None:
+        feature.presence.min_fraction = 1.0
+        feature.presence.min_count = 1
+    feature.shape.SetInParent()
+    for size in column.shape:
+        feature.shape.dim.add(size=size)
+    if column.vocabulary is not None:
+        feature.string_domain.name = column.name
+        feature.string_domain.value.extend(column.vocabulary)
+    elif column.dtype == "float32" and (column.low is not None or column.high is not None):
+        feature.float_domain.SetInParent()
+        if column.low is not None:
+            feature.float_domain.min = column.low
+        if column.high is not None:
+            feature.float_domain.max = column.high
+    elif column.dtype == "int64" and (
+        column.categorical or column.low is not None or column.high is not None
+    ):
+        feature.int_domain.SetInParent()
+        if column.low is not None:
+            feature.int_domain.min = int(column.low)
+        if column.high is not None:
+            feature.int_domain.max = int(column.high)
+        if column.categorical:
+            feature.int_domain.is_categorical = True
+
+
+def _fill_default(
+    tensor: schema_pb2.TensorRepresentation.DenseTensor, column: schema_lib.Feature
+) -> None:
+    tensor.column_name = column.name
+    for size in column.shape:
+        tensor.shape.dim.add(size=size)
+    tensor.shape.SetInParent()
+    if column.dtype == "string":
+        assert isinstance(column.default, bytes)
+        tensor.default_value.bytes_value = column.default
+    elif column.dtype == "int64":
+        assert column.default is not None
+        tensor.default_value.int_value = int(column.default)
+    else:
+        assert column.default is not None
+        tensor.default_value.float_value = float(column.default)
+
+
+def _column(
+    feature: schema_pb2.Feature,
+    domains: dict[str, schema_pb2.StringDomain],
+    dense: schema_pb2.TensorRepresentation.DenseTensor | None,
+) -> schema_lib.Feature:
+    if feature.type not in _DTYPES:
+        given = schema_pb2.FeatureType.Name(feature.type)
+        raise errors.SchemaError(
+            f"feature {feature.name!r} has type {given}; BYTES, INT and FLOAT can be read."
+        )
+    dtype = _DTYPES[feature.type]
+    vocabulary, low, high, categorical = None, None, None, False
+    kind = feature.WhichOneof("domain_info")
+    if kind in ("domain", "string_domain") and dtype == "string":
+        if kind == "domain" and feature.domain not in domains:
+            raise errors.SchemaError(
+                f"feature {feature.name!r} refers to the string_domain {feature.domain!r}, which "
+                "the schema does not declare."
+            )
+        domain = domains[feature.domain] if kind == "domain" else feature.string_domain
+        vocabulary = tuple(domain.value)
+    elif kind == "bool_domain" and dtype == "string":
+        vocabulary = (
+            feature.bool_domain.false_value or "false",
+            feature.bool_domain.true_value or "true",
+        )
+    elif kind == "bool_domain" and dtype == "int64":
+        low, high, categorical = 0, 1, True
+    elif kind == "int_domain" and dtype == "int64":
+        domain = feature.int_domain
+        low = domain.min if domain.HasField("min") else None
+        high = domain.max if domain.HasField("max") else None
+        categorical = domain.is_categorical
+    elif kind == "float_domain" and dtype == "float32":
+        domain = feature.float_domain
+        low = domain.min if domain.HasField("min") else None
+        high = domain.max if domain.HasField("max") else None
+    elif kind in ("domain", "string_domain", "bool_domain", "int_domain", "float_domain"):
+        raise errors.SchemaError(
+            f"feature {feature.name!r} has type {schema_pb2.FeatureType.Name(feature.type)}, which "
+            f"a {kind} does not fit."
+        )
+    return schema_lib.Feature(
+        feature.name,
+        dtype,
+        _shape(feature),
+        _default(feature, dtype, dense),
+        vocabulary,
+        low,
+        high,
+        categorical,
+    )
+
+
+def _shape(feature: schema_pb2.Feature) -> tuple[int, ...]:
+    kind = feature.WhichOneof("shape_type")
+    if kind == "value_count":
+        low, high = feature.value_count.min, feature.value_count.max
+        if (low, high) in ((1, 1), (0, 1)):
+            return ()
+        if low == high:
+            return (low,)
+        bound = f"{low} to {high}" if high else f"{low} or more"
+        raise errors.SchemaError(
+            f"feature {feature.name!r} has {bound} values an example; a fixed number can be read. "
+            "Give it a shape, or the same min and max in value_count."
+        )
+    if kind == "value_counts":
+        raise errors.SchemaError(
+            f"feature {feature.name!r} is nested (value_counts); features of a fixed shape can be "
+            "read."
+        )
+    sizes = tuple(dim.size for dim in feature.shape.dim)
+    if any(size < 1 for size in sizes):
+        raise errors.SchemaError(
+            f"feature {feature.name!r} has shape {sizes}; every dimension must be >= 1."
+        )
+    return sizes
+
+
+def _default(
+    feature: schema_pb2.Feature,
+    dtype: str,
+    dense: schema_pb2.TensorRepresentation.DenseTensor | None,
+) -> bytes | int | float | None:
+    if dense is not None and dense.HasField("default_value"):
+        kind = dense.default_value.WhichOneof("kind")
+        fits = {"string": ("bytes_value",), "int64": ("int_value", "uint_value")}
+        if kind not in fits.get(dtype, ("float_value", "int_value", "uint_value")):
+            raise errors.SchemaError(
+                f"feature {feature.name!r} is {dtype}; its default_value is given as a {kind}."
+            )
+        value: bytes | int | float = getattr(dense.default_value, kind)
+        return float(value) if dtype == "float32" else value
+    # TFX writes min_count for every feature that it saw; only a min_fraction of 1 is a promise.
+    if feature.presence.min_fraction >= 1.0 or not feature.HasField("presence"):
+        return None
+    return _EMPTY[dtype]
+

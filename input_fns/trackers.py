@@ -1,0 +1,111 @@
+"""Running statistics of a column, in memory that does not grow with the rows."""
+
+from __future__ import annotations
+
+import collections
+import math
+
+import numpy as np
+
+from input_fns import blocks
+from input_fns import statistics
+
+MAX_DISTINCT = 10_000
+_TOP = 20
+
+
+class NumberTracker:
+    """Count, mean, deviation and range of numbers; exact whatever the order of the blocks."""
+
+    def __init__(self) -> None:
+        self.count = self.missing = 0
+        self.mean = 0.0
+        self._squares = 0.0  # sum of squared distances from the mean
+        self.low: int | float = math.inf
+        self.high: int | float = -math.inf
+        self.whole = True  # whether all values so far were written as whole numbers
+
+    def update(self, values: np.ndarray, missing: np.ndarray) -> None:
+        """Adds some rows.
+
+        Args:
+            values: [n, ...] int64 or float.
+            missing: [n] bool, the rows to count as missing.
+        """
+        if missing.any():
+            self.missing += int(missing.sum())
+            values = values[~missing]
+        if not len(values):
+            return
+        self.whole &= values.dtype.kind == "i"
+        numbers = values.astype(np.float64)
+        # Chan, Golub and LeVeque: the moments of two parts give those of the whole.
+        before, added = self.count, numbers.size
+        mean = float(numbers.mean())
+        delta, total = mean - self.mean, before + added
+        self._squares += float(((numbers - mean) ** 2).sum()) + delta**2 * before * added / total
+        self.mean += delta * added / total
+        self.count = total
+        self.low = min(self.low, values.min().item())
+        self.high = max(self.high, values.max().item())
+
+    def finish(self, name: str, dtype: str) -> statistics.NumericStatistics:
+        """What was found."""
+        low, high = (self.low, self.high) if self.count else (0, 0)
+        stddev = math.sqrt(self._squares / self.count) if self.count else 0.0
+        return statistics.NumericStatistics(
+            name, dtype, self.count, self.missing, self.mean, stddev, float(low), float(high)
+        )
+
+
+class TextTracker:
+    """The different values of a text column and how often each occurs.
+
+    After `MAX_DISTINCT` different ones no new value is taken in; `complete` says whether that
+    has not happened.
+    """
+
+    def __init__(self) -> None:
+        self.count = self.missing = 0
+        self.counts: collections.Counter[bytes] = collections.Counter()
+        self.complete = True
+
+    def update(self, values: blocks.Strings, missing: np.ndarray) -> None:
+        """Adds some rows.
+
+        Args:
+            values: [n] strings.
+            missing: [n] bool, the rows to count as missing.
+        """
+        codes = values.codes
+        if missing.any():
+            self.missing += int(missing.sum())
+            codes = codes[~missing]
+        self.count += len(codes)
+        frequencies = np.bincount(codes, minlength=len(values.values))
+        for index in np.flatnonzero(frequencies).tolist():
+            value = values.values[index]
+            if value in self.counts or len(self.counts) < MAX_DISTINCT:
+                self.counts[value] += int(frequencies[index])
+            else:
+                self.complete = False
+
+    def texts(self) -> tuple[str, ...]:
+        """The different values, sorted."""
+        return tuple(sorted(value.decode() for value in self.counts))
+
+    def finish(
+        self, name: str, dtype: str = "string", top: int = _TOP
+    ) -> statistics.StringStatistics:
+        """What was found, with the `top` most frequent values."""
+        # Equal counts in the order of the values, so that two passes write the same file.
+        ordered = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))[:top]
+        distinct = len(self.counts) + (0 if self.complete else 1)
+        return statistics.StringStatistics(
+            name,
+            dtype,
+            self.count,
+            self.missing,
+            distinct,
+            tuple((value.decode(), count) for value, count in ordered),
+        )
