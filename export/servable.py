@@ -219,4 +219,6 @@ def _load_error(error: Exception) -> errors.ServableError:
         return error
     if isinstance(error, tf.errors.OpError):
         return errors.ServableError(errors.Code(error.error_code), error.message)
+    if isinstance(error, ValueError) and "is not a valid checkpoint" in str(error):
+        return errors.ServableError(errors.Code.NOT_FOUND, str(error))
     return errors.ServableError(errors.Code.INTERNAL, f"{type(error).__name__}: {error}")

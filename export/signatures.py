@@ -136,4 +136,6 @@ def _spec(info: Any) -> TensorSpec:
     shape = None
     if not info.tensor_shape.unknown_rank:
         shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
-    return TensorSpec(info.name, tf.dtypes.as_dtype(info.dtype).name, shape)
+    # The init operation of TF2 exports is a signature whose output has no type.
+    dtype = tf.dtypes.as_dtype(info.dtype).name if info.dtype else "invalid"
+    return TensorSpec(info.name, dtype, shape)
