@@ -1,1 +1,55 @@
-"""A client for every server that speaks TensorFlow Serving's API, without TensorFlow."""
+"""A client for every server that speaks TensorFlow Serving's API, without TensorFlow.
+
+    import serving_client
+
+    with serving_client.PredictionClient("localhost:8500", "census") as client:
+        client.wait_until_available(timeout_secs=30)
+        answer = client.predict({"age": [39.0]}, signature_name="tensors:predict")
+        answer["probabilities"]  # float32 [1, 2]
+
+Values are encoded by the signature that the server states. `serving_client.wire` has the messages
+themselves; `serving_client.errors` draws the tree of errors.
+"""
+
+from serving_client import wire
+from serving_client.client import PredictionClient
+from serving_client.encoding import make_example
+from serving_client.errors import (
+    AccessError,
+    ClientError,
+    DeadlineError,
+    InputError,
+    NotFoundError,
+    OverloadedError,
+    RefusedError,
+    RequestError,
+    ServerError,
+    UnavailableError,
+    UnsupportedError,
+)
+from serving_client.metadata import ModelMetadata, Signature, TensorSpec, VersionStatus
+from serving_client.settings import ClientSettings
+from serving_client.wire import TensorError
+
+__all__ = [
+    "AccessError",
+    "ClientError",
+    "ClientSettings",
+    "DeadlineError",
+    "InputError",
+    "ModelMetadata",
+    "NotFoundError",
+    "OverloadedError",
+    "PredictionClient",
+    "RefusedError",
+    "RequestError",
+    "ServerError",
+    "Signature",
+    "TensorError",
+    "TensorSpec",
+    "UnavailableError",
+    "UnsupportedError",
+    "VersionStatus",
+    "make_example",
+    "wire",
+]

@@ -189,13 +189,13 @@ def class_rows(
         labels: `[n, classes]` object array of bytes, or None for empty labels.
         scores: `[n, classes]` float32, or None for zeros; not both are None.
     """
-    present = labels if labels is not None else scores
-    assert present is not None
-    texts = (np.full(present.shape, b"", object) if labels is None else labels).tolist()
-    numbers = (np.zeros(present.shape) if scores is None else scores).tolist()
+    present: Any = labels if labels is not None else scores
+    texts: Any = np.full(present.shape, b"", object) if labels is None else labels
+    numbers: Any = np.zeros(present.shape) if scores is None else scores
+    rows = zip(texts.tolist(), numbers.tolist())
     return [
-        [(label.decode("utf-8", "replace"), score) for label, score in zip(row_texts, row_numbers)]
-        for row_texts, row_numbers in zip(texts, numbers)
+        [(label.decode("utf-8", "replace"), score) for label, score in zip(labels_row, scores_row)]
+        for labels_row, scores_row in rows
     ]
 
 

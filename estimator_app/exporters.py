@@ -1,0 +1,115 @@
+"""Exporters that publish: stage beside the versions, verify, rename, prune.
+
+The wheel's exporters decide *when* to export (final, latest, best). Theirs write straight into the place where servers look;
+these write into a staging directory, compare the staged model's answers with the Estimator's own, and only then rename it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import logging
+import os
+import time
+from typing import Any, Optional
+
+from estimator_app import verification
+from estimator_app.compat import estimator
+from export import receivers, settings as export_settings, versions
+from input_fns import schema as schema_lib
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """One published version.
+
+    Attributes:
+      path: the version's directory.
+      global_step: step of the checkpoint it was made from.
+      comparison: how its answers compare with the Estimator's.
+    """
+
+    path: str
+    global_step: int
+    comparison: verification.Comparison
+
+
+class PublishingExporter(estimator.Exporter):
+    """Wraps one of the wheel's exporters; remembers what it published in `published`."""
+
+    def __init__(
+        self,
+        settings: export_settings.ExportSettings,
+        export_dir: str,
+        schema: schema_lib.Schema,
+        rows: verification.SampleRows,
+        assets_extra: Mapping[str, str],
+        on_evaluation: Callable[[int, Mapping[str, Any]], None],
+        on_answers: Callable[[Mapping[str, Any]], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Makes the exporter.
+
+        Args:
+          settings: which exporter decides, how many versions stay.
+          export_dir: base path of the versions.
+          schema: what receivers parse.
+          rows: evaluation rows to verify with.
+          assets_extra: name under `assets.extra/` -> file to copy there.
+          on_evaluation: called with step and metrics of every evaluation.
+          on_answers: called with the Estimator's own predictions on `rows`, after they were verified.
+          clock: seconds since the epoch; versions are named by it.
+        """
+        self.published: list[Published] = []
+        self._settings = settings
+        self._export_dir = export_dir
+        self._schema = schema
+        self._rows = rows
+        self._on_evaluation = on_evaluation
+        self._on_answers = on_answers
+        self._clock = clock
+        make = {
+            "final": estimator.FinalExporter,
+            "latest": estimator.LatestExporter,
+            "best": estimator.BestExporter,
+        }[settings.exporter]
+        # Pruning is ours: the wheel's would look into the staging directory.
+        unlimited = {} if settings.exporter == "final" else {"exports_to_keep": None}
+        self._decides = make(
+            name="versions",
+            serving_input_receiver_fn=lambda: estimator.export.ServingInputReceiver(*receivers.make_receiver(schema)),
+            assets_extra=dict(assets_extra),
+            **unlimited,
+        )
+
+    @property
+    def name(self) -> str:
+        return self._decides.name
+
+    def export(
+        self,
+        estimator: Any,
+        export_path: str,
+        checkpoint_path: str,
+        eval_result: Mapping[str, Any],
+        is_the_final_export: bool,
+    ) -> Optional[str]:
+        """Called by `train_and_evaluate` after every evaluation; returns the published path, or None."""
+        step = int(eval_result["global_step"])
+        self._on_evaluation(step, eval_result)
+        with versions.staging_dir(self._export_dir) as staging:
+            staged = self._decides.export(estimator, staging, checkpoint_path, eval_result, is_the_final_export)
+            if staged is None:
+                return None
+            staged = os.fsdecode(staged)
+            answers = verification.predict_locally(estimator, self._rows, checkpoint_path)
+            comparison = verification.verify(staged, self._schema, self._rows, answers)
+            version = versions.next_version(self._export_dir, self._clock())
+            path = versions.publish(staged, self._export_dir, version)
+        self._on_answers(answers)
+        self.published.append(Published(path, step, comparison))
+        for removed in versions.prune(self._export_dir, self._settings.exports_to_keep):
+            _logger.info("Removed exported version %d", removed)
+        return path

@@ -1,0 +1,68 @@
+"""`estimator-train`: flags -> settings -> train, evaluate, export. A door, not a room: the story is in `estimator_app.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import logging
+import os
+import sys
+from typing import Any, NoReturn
+
+from absl import flags as absl_flags, logging as absl_logging
+
+from estimator_app import flags, program
+
+_USAGE = """
+estimator-train: trains, evaluates and exports an Estimator.
+
+  estimator-train --data=census --model=dnn_linear --model_dir=runs/census
+  estimator-train --train_data='train*.csv.gz' --eval_data=eval.csv --label_column=price --model=dnn --model_dir=runs/prices
+
+A second start with the same --model_dir goes on where the first ended. TF_CONFIG is honoured.
+Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 and 143 interrupted after a checkpoint.
+"""
+
+
+def cli() -> NoReturn:
+    """Runs the program."""
+    program.run(main, _USAGE, flags.GROUPS)
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs one job from the parsed flags; returns the exit code."""
+    if args:
+        program.fail(f"Expected flags only, found '{args[0]}'. Run estimator-train --help for the list of flags.")
+    # TensorFlow's C++ start-up chatter, unless the user asked for it; read when TensorFlow is first imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        settings = flags.settings_from_flags(absl_flags.FLAGS)
+    except ValueError as error:
+        program.fail(str(error))
+
+    print("Loading TensorFlow ...", file=sys.stderr, flush=True)
+    # Here, so that --help and a wrong flag answer before TensorFlow is loaded.
+    from estimator_app import failures, interruption, run
+
+    # Estimator's own account of every checkpoint and session, only with --verbosity=0.
+    logging.getLogger("tensorflow").setLevel(absl_logging.converter.absl_to_standard(absl_flags.FLAGS.verbosity))
+    try:
+        result = run.run(settings, progress_stream=sys.stderr)
+    except interruption.Interrupted as interrupted:
+        print(run.describe_interruption(settings, interrupted), file=sys.stderr)
+        return interrupted.exit_code
+    except Exception as error:  # pylint: disable=broad-exception-caught
+        code, sentence = failures.explain(error)
+        if code is None:
+            raise
+        program.fail(sentence, code)
+    _print_result(result)
+    return 0
+
+
+def _print_result(result: Any) -> None:
+    for line in result.lines():
+        print(line)
+
+
+if __name__ == "__main__":
+    cli()

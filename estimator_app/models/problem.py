@@ -1,0 +1,26 @@
+"""What every builder of a model is given."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from estimator_app import settings as settings_lib
+from input_fns import schema as schema_lib, statistics as statistics_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """The data to learn from, and how.
+
+    Attributes:
+      schema: features and label; `schema.task` is "classification" or "regression".
+      statistics: of the training data, such as mean and standard deviation of each number.
+      settings: hidden units, dropout, optimizer, learning rate.
+      config: the `RunConfig` to hand to the Estimator; it carries the model directory.
+    """
+
+    schema: schema_lib.Schema
+    statistics: statistics_lib.DatasetStatistics
+    settings: settings_lib.ModelSettings
+    config: Any

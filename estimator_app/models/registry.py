@@ -1,0 +1,77 @@
+"""Models by name. A model becomes an Estimator here, whatever it is built from; nothing behind this knows the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import importlib
+from typing import Any
+
+from estimator_app.models import keras_models, premade
+from estimator_app.models.problem import Problem
+
+
+class UnknownModelError(ValueError):
+    """No model goes by that name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """One entry of the registry.
+
+    Attributes:
+      build: problem -> Estimator.
+      label_as: how input functions deliver a label of classes: its "value" (a string where the label has a vocabulary, as
+        premade heads with `label_vocabulary` take it) or its "index" (int64 class id in [0, num_classes)).
+    """
+
+    build: Callable[[Problem], Any]
+    label_as: str
+
+
+MODELS = {
+    "baseline": Model(premade.baseline, "value"),
+    "dnn": Model(premade.dnn, "value"),
+    "dnn_linear": Model(premade.dnn_linear, "value"),
+    "keras_mlp": Model(keras_models.keras_mlp, "index"),
+    "linear": Model(premade.linear, "value"),
+    "mnist_mlp": Model(keras_models.mnist_mlp, "index"),
+}
+
+
+def find(name: str) -> Model:
+    """Returns the model of that name, or the user's own builder for `package.module:function`.
+
+    A user's function takes a `Problem` and returns an Estimator. Its attribute `label_as`, if it has one, says how it wants
+    labels; without it they come as class ids.
+
+    Raises:
+      UnknownModelError: no such name, module or function.
+    """
+    if ":" in name:
+        return _own_model(name)
+    if name not in MODELS:
+        raise UnknownModelError(
+            f"Unknown model '{name}'. Known models: {', '.join(sorted(MODELS))}; your own as package.module:function."
+        )
+    return MODELS[name]
+
+
+def _own_model(name: str) -> Model:
+    module_name, function_name = name.split(":", 1)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # An import that fails inside the user's module is the user's to see, untouched.
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise
+        raise UnknownModelError(
+            f"Expected --model={name} to name a module on the Python path, found no module '{error.name}'. "
+            f"Run from the directory that holds it, or set PYTHONPATH."
+        ) from None
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise UnknownModelError(
+            f"Expected --model={name} to name a function, found no '{function_name}' in {module.__file__}."
+        )
+    return Model(function, getattr(function, "label_as", "index"))

@@ -1,0 +1,128 @@
+"""The data of a job, before the first step: read once, checked, described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import dataclasses
+import os
+from typing import Any, Optional
+
+import numpy as np
+
+from estimator_app import job_dir, settings as settings_lib, verification
+from input_fns import bad_rows as bad_rows_lib, errors, inference, pipeline, schema as schema_lib
+from input_fns import settings as input_settings, sources, statistics as statistics_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What a job learns from.
+
+    Attributes:
+      schema: the columns; inferred, given, or the one that the model directory was made with.
+      statistics: of the training data that the job first saw.
+      num_train_rows: usable rows of the training data now.
+      bad_rows: rows left out, over training and evaluation data.
+      settings: how the data is read.
+      train: the training rows.
+      eval: the evaluation rows.
+    """
+
+    schema: schema_lib.Schema
+    statistics: statistics_lib.DatasetStatistics
+    num_train_rows: int
+    bad_rows: int
+    settings: input_settings.InputSettings
+    train: sources.Source
+    eval: sources.Source
+
+    def train_input_fn(self, label_as: str, shard: tuple[int, int]) -> Callable[[], Any]:
+        """Returns the input function of training: shuffled, without end; `shard` is (index, count) of this worker."""
+        return pipeline.make_input_fn(
+            self.train, self.schema, self.settings, "train", label_as=label_as, shard=shard
+        )
+
+    def eval_input_fn(self, label_as: str) -> Callable[[], Any]:
+        """Returns the input function of an evaluation: every row once, in order."""
+        return pipeline.make_input_fn(self.eval, self.schema, self.settings, "eval", label_as=label_as)
+
+    def sample_rows(self, count: int) -> verification.SampleRows:
+        """Returns the first `count` evaluation rows, labels as values."""
+        settings = dataclasses.replace(self.settings, batch_size=count)
+        input_fn = pipeline.make_input_fn(self.eval, self.schema, settings, "eval", label_as="value")
+        features, labels = next(iter(input_fn()))
+        return verification.SampleRows(
+            {feature.name: features[feature.name].numpy() for feature in self.schema.features}, np.asarray(labels)
+        )
+
+
+def prepare(settings: settings_lib.RunSettings, say: Callable[[str], None]) -> Data:
+    """Reads training and evaluation data once each, and holds them against the schema.
+
+    The schema is the model directory's if the job was started before (its vocabularies are baked into the checkpoint), else
+    the file that the settings name, else inferred. Bad rows that are skipped go to `bad_rows.csv` in the model directory.
+
+    Args:
+      settings: the job.
+      say: called with one line on what was found.
+
+    Raises:
+      InputError: the data cannot be used; one sentence.
+    """
+    if not settings.input.data and not settings.input.eval_data:
+        raise errors.SettingsError(
+            f"Expected --eval_data beside --train_data={settings.input.train_data}, found none. Give the rows to evaluate on."
+        )
+    known, known_statistics = _known(settings)
+    train = sources.open_source(settings.input, "train", known)
+    evaluation = sources.open_source(settings.input, "eval", known)
+    with _bad_rows_writer(settings) as writer:
+        scanned = inference.scan(train, settings.input, known, writer)
+        checked = inference.scan(evaluation, settings.input, scanned.schema, writer)
+    scanned.schema.task  # Raises for a label that cannot be learnt.
+    bad_rows = scanned.bad_rows + checked.bad_rows
+    say(
+        f"{scanned.num_rows} training rows, {checked.num_rows} evaluation rows, {len(scanned.schema.features)} features"
+        + (f", {bad_rows} bad rows skipped" if bad_rows else "")
+    )
+    return Data(
+        schema=known if known_statistics and known else scanned.schema,
+        statistics=known_statistics or scanned.statistics,
+        num_train_rows=scanned.num_rows,
+        bad_rows=bad_rows,
+        settings=settings.input,
+        train=train,
+        eval=evaluation,
+    )
+
+
+def record(settings: settings_lib.RunSettings, data: Data) -> None:
+    """Writes schema and statistics into the model directory."""
+    schema_lib.write(data.schema, os.path.join(settings.train.model_dir, job_dir.SCHEMA))
+    statistics_lib.write(data.statistics, os.path.join(settings.train.model_dir, job_dir.STATISTICS))
+
+
+def _known(
+    settings: settings_lib.RunSettings,
+) -> tuple[Optional[schema_lib.Schema], Optional[statistics_lib.DatasetStatistics]]:
+    """Returns schema and statistics that the job was made with, or the given schema alone, or neither."""
+    schema_path = os.path.join(settings.train.model_dir, job_dir.SCHEMA)
+    statistics_path = os.path.join(settings.train.model_dir, job_dir.STATISTICS)
+    if os.path.exists(schema_path) and os.path.exists(statistics_path):
+        return schema_lib.read(schema_path), statistics_lib.read(statistics_path)
+    if settings.input.schema:
+        return (
+            schema_lib.read(settings.input.schema, settings.input.label_column, settings.input.weight_column),
+            None,
+        )
+    return None, None
+
+
+def _bad_rows_writer(
+    settings: settings_lib.RunSettings,
+) -> contextlib.AbstractContextManager[Optional[bad_rows_lib.Writer]]:
+    if settings.input.bad_rows == "error":
+        return contextlib.nullcontext()
+    os.makedirs(settings.train.model_dir, exist_ok=True)
+    return bad_rows_lib.Writer(os.path.join(settings.train.model_dir, job_dir.BAD_ROWS))

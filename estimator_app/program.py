@@ -1,0 +1,71 @@
+"""What every command line program here does the same way: help, wrong flags, exit codes.
+
+absl's own `--help` hides flags that other modules define and exits with 1; a wrong flag exits with 1 too. Here help lists the
+program's flags by group and exits with 0, and exit codes mean: 0 done, 1 the work failed, 2 the request was wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+import inspect
+import sys
+import textwrap
+from typing import NoReturn
+
+from absl import app, flags
+
+EXIT_FAILED = 1
+EXIT_WRONG_REQUEST = 2
+
+_HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull", "-?")
+
+
+def run(main: Callable[[Sequence[str]], int], usage: str, groups: Mapping[str, Sequence[str]]) -> NoReturn:
+    """Parses the flags, calls `main` with what is left of the command line, and exits with what it returns.
+
+    Args:
+      main: takes the arguments that are no flags; returns the exit code.
+      usage: what the program does, with one full command line; shown by `--help`.
+      groups: title -> names of the flags that `--help` shows under it.
+    """
+
+    def parse(argv: list[str]) -> list[str]:
+        before_ddash = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
+        if any(arg in _HELP for arg in before_ddash):
+            print(help_text(usage, groups))
+            sys.exit(0)
+        try:
+            return flags.FLAGS(argv)
+        except flags.Error as error:
+            fail(f"{str(error).rstrip('.')}. Run {argv[0].rsplit('/', 1)[-1]} --help for the list of flags.")
+
+    app.run(lambda argv: sys.exit(main(argv[1:])), flags_parser=parse)
+    raise AssertionError("app.run does not return")
+
+
+def fail(message: str, code: int = EXIT_WRONG_REQUEST) -> NoReturn:
+    """Prints one sentence on standard error and ends the program."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def help_text(usage: str, groups: Mapping[str, Sequence[str]]) -> str:
+    """Returns the usage, then every flag with its default and meaning."""
+    lines = [inspect.cleandoc(usage)]
+    for title, names in groups.items():
+        lines += ["", f"{title}:"]
+        for name in names:
+            flag = flags.FLAGS[name]
+            lines.append(f"  --{name}{_default_text(flag)}")
+            lines.append(textwrap.fill(flag.help, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
+    lines += ["", "Flags can also stand in a file, one a line: --flagfile=FILE"]
+    return "\n".join(lines)
+
+
+def _default_text(flag: flags.Flag) -> str:
+    default = flag.default
+    if isinstance(flag, flags.BooleanFlag):
+        return f" (default: {str(bool(default)).lower()})"
+    if isinstance(default, (list, tuple)):
+        default = ",".join(str(item) for item in default)
+    return "=..." if default in (None, "") else f"=... (default: {default})"

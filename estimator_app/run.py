@@ -1,0 +1,172 @@
+"""The story of one job: check, read the data, build the model, train and evaluate, export, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import math
+import os
+import sys
+import time
+from typing import Any, Optional, TextIO
+
+import tensorflow as tf
+
+from estimator_app import exporters, interruption, job_dir, preparation, progress
+from estimator_app import result as result_lib, sample, settings as settings_lib, training, verification
+from estimator_app.models import registry
+from estimator_app.models.problem import Problem
+
+
+def run(settings: settings_lib.RunSettings, progress_stream: Optional[TextIO] = None) -> result_lib.RunResult:
+    """Runs a job, from wherever its model directory stands, to its end.
+
+    1. The model directory and the model's name are checked; nothing is written yet.
+    2. The data is read once: schema, statistics, number of rows, bad rows.
+    3. The settings are recorded and the Estimator is built.
+    4. `train_and_evaluate` up to the last step, publishing exports on the way.
+    5. The result is recorded; a start that finds it has nothing to do.
+
+    Args:
+      settings: the job.
+      progress_stream: where progress goes; None means nowhere.
+
+    Raises:
+      ValueError: the request was wrong; one sentence. (InputError, JobDirError, UnknownModelError)
+      VerificationError: an export does not answer as the Estimator does; it was not published.
+      Interrupted: SIGTERM or Ctrl-C, after the checkpoint was written.
+    """
+    say = _sayer(settings, progress_stream)
+    with interruption.Interruption() as interrupted:
+        job_dir.check(settings)
+        model = registry.find(settings.model.model)
+        data = preparation.prepare(settings, say)
+        job_dir.record(settings)
+        preparation.record(settings, data)
+        max_steps = _max_steps(settings, data.num_train_rows)
+
+        config = training.make_run_config(settings.train)
+        done = _already_finished(settings, max_steps, data.bad_rows)
+        if done:
+            return done
+        estimator = model.build(Problem(data.schema, data.statistics, settings.model, config))
+        inputs = training.Inputs(
+            train=data.train_input_fn(model.label_as, _shard(config)), eval=data.eval_input_fn(model.label_as)
+        )
+        exporter = _make_exporter(settings, data, config, say)
+        started = time.monotonic()
+        metrics = _train(settings, estimator, inputs, max_steps, exporter, interrupted, progress_stream)
+        interrupted.check()
+
+    result = result_lib.RunResult(
+        model_dir=settings.train.model_dir,
+        export_dir=settings.export_dir,
+        global_step=_checkpoint_step(settings.train.model_dir),
+        max_steps=max_steps,
+        metrics={name: float(value) for name, value in metrics.items() if name != "global_step"},
+        exports=tuple(exporter.published),
+        bad_rows=data.bad_rows,
+        train_secs=time.monotonic() - started,
+    )
+    if metrics:
+        job_dir.write_json(
+            os.path.join(settings.train.model_dir, job_dir.RESULT),
+            {"global_step": result.global_step, "metrics": dict(result.metrics), "export_dir": result.export_dir},
+        )
+    return result
+
+
+def describe_interruption(settings: settings_lib.RunSettings, interrupted: interruption.Interrupted) -> str:
+    """Returns one sentence on where the job stands after a signal."""
+    step = interrupted.saved_step
+    if step is None:
+        return "Interrupted before the first step; nothing was written that has to be kept."
+    return (
+        f"Interrupted; the checkpoint of step {step} is written to {settings.train.model_dir}. Start again with the same "
+        f"flags to go on from there."
+    )
+
+
+def _train(
+    settings: settings_lib.RunSettings,
+    estimator: Any,
+    inputs: training.Inputs,
+    max_steps: int,
+    exporter: exporters.PublishingExporter,
+    interrupted: interruption.Interruption,
+    progress_stream: Optional[TextIO],
+) -> Mapping[str, Any]:
+    """Trains what is left to train; a job that was killed between its last step and its export only gets the rest."""
+    checkpoint = tf.train.latest_checkpoint(settings.train.model_dir)
+    if checkpoint and _checkpoint_step(settings.train.model_dir) >= max_steps:
+        return training.evaluate_and_export(
+            estimator, inputs, settings.train, exporter, checkpoint, [interrupted.eval_hook()]
+        )
+    hooks = [interrupted.train_hook()]
+    bar = progress.make_hook(settings.train.progress, max_steps, progress_stream) if progress_stream else None
+    return training.train_and_evaluate(
+        estimator,
+        inputs,
+        max_steps,
+        settings.train,
+        exporter,
+        train_hooks=hooks + ([bar] if bar else []),
+        saving_listeners=[interrupted.saving_listener()],
+        eval_hooks=[interrupted.eval_hook()],
+    )
+
+
+def _make_exporter(
+    settings: settings_lib.RunSettings, data: preparation.Data, config: Any, say: Callable[[str], None]
+) -> exporters.PublishingExporter:
+    rows = data.sample_rows(verification.ROWS)
+    return exporters.PublishingExporter(
+        settings.export,
+        settings.export_dir,
+        data.schema,
+        rows,
+        assets_extra={job_dir.SCHEMA: os.path.join(settings.train.model_dir, job_dir.SCHEMA)},
+        on_evaluation=lambda step, metrics: say(progress.evaluation_line(step, metrics)),
+        on_answers=lambda answers: sample.write(settings.train.model_dir, data.schema, rows, answers),
+    )
+
+
+def _already_finished(settings: settings_lib.RunSettings, max_steps: int, bad_rows: int) -> Optional[result_lib.RunResult]:
+    recorded = job_dir.read_result(settings.train.model_dir)
+    step = _checkpoint_step(settings.train.model_dir)
+    if recorded is None or recorded["global_step"] != step or step < max_steps:
+        return None
+    return result_lib.RunResult(
+        model_dir=settings.train.model_dir,
+        export_dir=recorded["export_dir"],
+        global_step=step,
+        max_steps=max_steps,
+        metrics=recorded["metrics"],
+        bad_rows=bad_rows,
+        already_finished=True,
+    )
+
+
+def _max_steps(settings: settings_lib.RunSettings, num_rows: int) -> int:
+    """Returns the step at which training ends; epochs are turned into steps, the last batch of the last one is full."""
+    train = settings.train
+    if train.max_steps is not None:
+        return train.max_steps
+    epochs = train.train_epochs if train.train_epochs is not None else train.DEFAULT_TRAIN_EPOCHS
+    return max(1, math.ceil(epochs * num_rows / settings.input.batch_size))
+
+
+def _shard(config: Any) -> tuple[int, int]:
+    """Returns (index, count): which part of the training data this task of the cluster reads."""
+    count = max(1, config.num_worker_replicas)
+    return (config.global_id_in_cluster or 0) % count, count
+
+
+def _checkpoint_step(model_dir: str) -> int:
+    """Returns the step of the latest checkpoint, 0 without one."""
+    checkpoint = tf.train.latest_checkpoint(model_dir)
+    return int(tf.train.load_variable(checkpoint, tf.compat.v1.GraphKeys.GLOBAL_STEP)) if checkpoint else 0
+
+
+def _sayer(settings: settings_lib.RunSettings, stream: Optional[TextIO]) -> Callable[[str], None]:
+    silent = stream is None or settings.train.progress == "none"
+    return (lambda line: None) if silent else (lambda line: print(line, file=stream or sys.stderr, flush=True))

@@ -1,0 +1,130 @@
+"""Settings of a training job: each package owns its part, `RunSettings` only holds them.
+
+Nothing here imports TensorFlow, so that `--help` answers at once. Wrong values are refused when a settings object is made,
+by a ValueError of one sentence: what was expected, what was found, what to do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, Optional
+
+from export import settings as export_settings
+from input_fns import settings as input_settings
+
+OPTIMIZERS = ("adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
+PROGRESS = ("auto", "bar", "lines", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """What is trained. A model directory belongs to one value of this for good.
+
+    Attributes:
+      model: a name from `estimator_app.models.registry`, or `package.module:function`.
+      hidden_units: width of each hidden layer of the deep part, first layer first.
+      dropout: share of a hidden layer's outputs set to zero in training, in [0, 1).
+      optimizer: one of OPTIMIZERS, for the deep part (the linear model has it as its only one); empty means the
+        model's own default.
+      learning_rate: step size of that optimizer; None means the model's own default.
+    """
+
+    model: str = "dnn_linear"
+    hidden_units: tuple[int, ...] = (128, 64)
+    dropout: float = 0.0
+    optimizer: str = ""
+    learning_rate: Optional[float] = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
+        _require(bool(self.model), "--model to name a model", "an empty value")
+        _require(
+            bool(self.hidden_units) and all(units >= 1 for units in self.hidden_units),
+            "--hidden_units to be positive whole numbers such as 128,64",
+            ",".join(str(units) for units in self.hidden_units) or "none",
+        )
+        _require(0.0 <= self.dropout < 1.0, "0 <= --dropout < 1", self.dropout)
+        _require(
+            self.optimizer in ("",) + OPTIMIZERS, f"--optimizer to be one of {', '.join(OPTIMIZERS)}", self.optimizer
+        )
+        _require(self.learning_rate is None or self.learning_rate > 0, "--learning_rate > 0", self.learning_rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSettings:
+    """How long and how often: everything about a job that a later start may change.
+
+    Attributes:
+      model_dir: checkpoints, TensorBoard's logs, schema and settings of the job. Required.
+      max_steps: global step at which training ends. One of this and `train_epochs` may be given.
+      train_epochs: passes over the training data; 10 if neither is given. Turned into steps at the start.
+      eval_steps: batches an evaluation reads; None means all of the evaluation data.
+      save_checkpoints_steps: steps between two checkpoints. Every checkpoint is evaluated.
+      keep_checkpoint_max: how many checkpoints stay.
+      save_summary_steps: steps between two points of TensorBoard's curves.
+      seed: of the initial weights, dropout and the order of the rows.
+      progress: "bar" with steps/s, loss and time left, plain "lines", "none"; "auto" is a bar on a terminal.
+    """
+
+    model_dir: str = ""
+    max_steps: Optional[int] = None
+    train_epochs: Optional[float] = None
+    eval_steps: Optional[int] = None
+    save_checkpoints_steps: int = 1000
+    keep_checkpoint_max: int = 5
+    save_summary_steps: int = 100
+    seed: int = 1
+    progress: str = "auto"
+
+    DEFAULT_TRAIN_EPOCHS = 10
+
+    def __post_init__(self) -> None:
+        _require(bool(self.model_dir), "--model_dir, the directory that keeps the job (such as runs/census)", "none")
+        if self.max_steps is not None and self.train_epochs is not None:
+            raise ValueError(
+                f"Expected one of --max_steps and --train_epochs, found both ({self.max_steps} and "
+                f"{self.train_epochs:g}). Leave one out."
+            )
+        for name in ("max_steps", "train_epochs", "eval_steps", "save_checkpoints_steps", "keep_checkpoint_max"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, f"--{name} > 0", value)
+        _require(self.save_summary_steps > 0, "--save_summary_steps > 0", self.save_summary_steps)
+        _require(self.progress in PROGRESS, f"--progress to be one of {', '.join(PROGRESS)}", self.progress)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """All of one training job, made from flags by `flags.settings_from_flags` or by hand.
+
+    Attributes:
+      input: which data, and how it is read.
+      model: what is trained.
+      train: where, how long, how often.
+      export: when and where SavedModels are written.
+    """
+
+    input: input_settings.InputSettings
+    train: TrainSettings
+    model: ModelSettings = dataclasses.field(default_factory=ModelSettings)
+    export: export_settings.ExportSettings = dataclasses.field(default_factory=export_settings.ExportSettings)
+
+    @property
+    def export_dir(self) -> str:
+        """Base path of the exported versions."""
+        return self.export.export_dir or os.path.join(self.train.model_dir, "export")
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """Returns the settings as JSON can hold them, a section a package."""
+        return {
+            section.name: {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in dataclasses.asdict(getattr(self, section.name)).items()
+            }
+            for section in dataclasses.fields(self)
+        }
+
+
+def _require(holds: bool, expected: str, found: object) -> None:
+    if not holds:
+        raise ValueError(f"Expected {expected}; found {found!r}." if found != "none" else f"Expected {expected}; found none.")

@@ -1,0 +1,75 @@
+"""Estimator's own parts of a job: RunConfig, TrainSpec, EvalSpec; one call of `train_and_evaluate`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from estimator_app import exporters, settings as settings_lib
+from estimator_app.compat import estimator
+
+
+def make_run_config(train: settings_lib.TrainSettings) -> Any:
+    """Returns the RunConfig of a job; the cluster, if any, comes from TF_CONFIG."""
+    return estimator.RunConfig(
+        model_dir=train.model_dir,
+        tf_random_seed=train.seed,
+        save_checkpoints_steps=train.save_checkpoints_steps,
+        keep_checkpoint_max=train.keep_checkpoint_max,
+        save_summary_steps=train.save_summary_steps,
+        # Written with the summaries: one point of steps/s for each point of the loss.
+        log_step_count_steps=train.save_summary_steps,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The two input functions of a job: no arguments, a dataset of (features, labels) each."""
+
+    train: Any
+    eval: Any
+
+
+def train_and_evaluate(
+    model: Any,
+    inputs: Inputs,
+    max_steps: int,
+    train: settings_lib.TrainSettings,
+    exporter: exporters.PublishingExporter,
+    train_hooks: list[Any],
+    saving_listeners: list[Any],
+    eval_hooks: list[Any],
+) -> dict[str, Any]:
+    """Trains up to `max_steps`, evaluating and exporting on the way, from wherever the model directory's checkpoint stands.
+
+    Returns:
+      the last evaluation's metrics; empty for a task of a cluster that does not evaluate.
+    """
+    train_spec = estimator.TrainSpec(
+        inputs.train, max_steps=max_steps, hooks=train_hooks, saving_listeners=saving_listeners
+    )
+    eval_spec = estimator.EvalSpec(
+        inputs.eval,
+        steps=train.eval_steps,
+        hooks=eval_hooks,
+        exporters=exporter,
+        # Every checkpoint is evaluated: how often is said once, by save_checkpoints_steps.
+        start_delay_secs=0,
+        throttle_secs=0,
+    )
+    result = estimator.train_and_evaluate(model, train_spec, eval_spec)
+    return dict(result[0] or {}) if result else {}
+
+
+def evaluate_and_export(
+    model: Any,
+    inputs: Inputs,
+    train: settings_lib.TrainSettings,
+    exporter: exporters.PublishingExporter,
+    checkpoint_path: str,
+    eval_hooks: list[Any],
+) -> dict[str, Any]:
+    """Evaluates and exports one checkpoint: what is left of a job that ended between its last step and its export."""
+    metrics = model.evaluate(inputs.eval, steps=train.eval_steps, hooks=eval_hooks, checkpoint_path=checkpoint_path)
+    exporter.export(model, train.model_dir, checkpoint_path, metrics, is_the_final_export=True)
+    return dict(metrics)

@@ -1,0 +1,178 @@
+"""Does an exported model answer as the Estimator does? Asked after every export, before a server can see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from export import receivers, servable as servable_lib, signatures
+from input_fns import schema as schema_lib
+
+ROWS = 100
+TOLERANCE = 1e-6
+
+_CLASSIFY = tf.compat.v1.saved_model.signature_constants.CLASSIFY_METHOD_NAME
+_REGRESS = tf.compat.v1.saved_model.signature_constants.REGRESS_METHOD_NAME
+
+
+class VerificationError(RuntimeError):
+    """The export does not do what the Estimator does."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleRows:
+    """Evaluation rows to compare answers on.
+
+    Attributes:
+      features: name -> `[num_rows, *shape]` array; strings as bytes.
+      labels: `[num_rows]` array as the input function delivers them; None where there are none.
+    """
+
+    features: Mapping[str, np.ndarray]
+    labels: Any = None
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.features.values())))
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The outcome of one comparison.
+
+    Attributes:
+      rows: how many rows were compared.
+      signatures: names of the signatures that were called.
+      worst: largest difference between two numbers; text has to be equal.
+    """
+
+    rows: int
+    signatures: tuple[str, ...]
+    worst: float
+
+
+def predict_locally(estimator: Any, rows: SampleRows, checkpoint_path: str) -> dict[str, np.ndarray]:
+    """Returns the Estimator's own predictions, name -> `[num_rows, ...]` array, from one checkpoint."""
+
+    def input_fn() -> Any:
+        return tf.data.Dataset.from_tensors(dict(rows.features))
+
+    return next(
+        iter(estimator.predict(input_fn, checkpoint_path=checkpoint_path, yield_single_examples=False))
+    )
+
+
+def verify(
+    path: str, schema: schema_lib.Schema, rows: SampleRows, expected: Mapping[str, np.ndarray]
+) -> Comparison:
+    """Loads the SavedModel at `path` and compares its answers on `rows` with `expected`.
+
+    Every signature is called: those that parse Examples, those that take plain tensors, classification and regression.
+
+    Raises:
+      VerificationError: an input is not one of the schema's, or an answer differs by more than TOLERANCE (relative for
+        numbers above 1).
+    """
+    servable = servable_lib.Servable(path)
+    try:
+        serialized = np.array(receivers.serialize_examples(dict(rows.features), schema), object)
+        called, worst = [], 0.0
+        for name, signature in servable.signatures.items():
+            _check_inputs(name, signature, schema)
+            answers = _answers(servable, signature, serialized, rows)
+            for output, left, right in _pairs(signature, answers, expected):
+                worst = max(worst, _difference(f"signature '{name}', output '{output}'", left, right))
+            called.append(name)
+        if signatures.DEFAULT_NAME not in called:
+            raise VerificationError(
+                f"Expected a signature '{signatures.DEFAULT_NAME}' in the export, found {', '.join(called) or 'none'}."
+            )
+        return Comparison(rows.count, tuple(called), worst)
+    finally:
+        servable.close()
+
+
+def _check_inputs(name: str, signature: signatures.Signature, schema: schema_lib.Schema) -> None:
+    """A plain-tensor signature must take the schema's features, with their dtypes and shapes."""
+    if not name.startswith(f"{receivers.TENSORS}:"):
+        return
+    wanted = {feature.name: (feature.dtype, (None, *feature.shape)) for feature in schema.features}
+    found = {key: (spec.dtype, spec.shape) for key, spec in signature.inputs.items()}
+    for key in sorted(set(wanted) | set(found)):
+        if wanted.get(key) != found.get(key):
+            raise VerificationError(
+                f"Expected input '{key}' of signature '{name}' to be {wanted.get(key)} as in the schema, "
+                f"found {found.get(key)} in the export."
+            )
+
+
+def _answers(
+    servable: servable_lib.Servable, signature: signatures.Signature, serialized: np.ndarray, rows: SampleRows
+) -> Mapping[str, Any]:
+    if signature.method_name == _CLASSIFY:
+        labels, scores = servable.classify(serialized, signature.name)
+        return {"classes": labels, "scores": scores}
+    if signature.method_name == _REGRESS:
+        return {"outputs": servable.regress(serialized, signature.name)}
+    if signature.name.startswith(f"{receivers.TENSORS}:"):
+        return servable.predict(dict(rows.features), signature.name)
+    return servable.predict({name: serialized for name in signature.inputs}, signature.name)
+
+
+# What a head calls the values that a classification or regression signature answers with (binary_class_head.py,
+# multi_class_head.py, regression_head.py of the wheel), most fitting first.
+_HEAD_NAMES = {
+    _CLASSIFY: {"classes": ("all_classes",), "scores": ("probabilities",)},
+    _REGRESS: {"outputs": ("predictions", "logistic")},
+}
+
+
+def _pairs(
+    signature: signatures.Signature, answers: Mapping[str, Any], expected: Mapping[str, np.ndarray]
+) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Returns (output, what the export answers, what the Estimator answers) for everything that both have."""
+    names = _HEAD_NAMES.get(signature.method_name, {})
+    pairs = []
+    for output, answer in answers.items():
+        name = next((name for name in (*names.get(output, ()), output) if name in expected), None)
+        if answer is not None and name is not None:
+            pairs.append((output, np.asarray(answer), np.asarray(expected[name])))
+    if not pairs:
+        raise VerificationError(
+            f"Expected signature '{signature.name}' to answer with one of the Estimator's predictions "
+            f"({', '.join(sorted(expected))}), found {', '.join(sorted(answers))}."
+        )
+    return pairs
+
+
+def _difference(what: str, left: np.ndarray, right: np.ndarray) -> float:
+    """Returns the largest difference between two arrays; 0 for equal text."""
+    if left.size != right.size:
+        raise VerificationError(f"Expected {what} to have shape {right.shape}, found {left.shape}.")
+    left = left.reshape(right.shape)
+    if right.dtype.kind in "OSU":
+        differing = np.flatnonzero((left != right).ravel())
+        if differing.size:
+            row = int(differing[0])
+            raise VerificationError(
+                f"Expected {what} to be {right.ravel()[row]!r} as the Estimator says, found {left.ravel()[row]!r} in the "
+                f"export ({differing.size} of {right.size} values differ)."
+            )
+        return 0.0
+    wanted = right.astype(np.float64)
+    error = np.abs(left.astype(np.float64) - wanted) / np.maximum(1.0, np.abs(wanted))
+    # Not a number in both places is the same answer.
+    error = np.where(np.isnan(wanted) & np.isnan(left.astype(np.float64)), 0.0, error)
+    worst = float(np.max(error, initial=0.0))
+    if not worst <= TOLERANCE:
+        row = int(np.nanargmax(error.reshape(len(wanted), -1).max(axis=1)))
+        raise VerificationError(
+            f"Expected {what} to be within {TOLERANCE:g} of the Estimator's own answer, found a difference of {worst:g} "
+            f"in row {row + 1} of {len(wanted)}. The export was not published."
+        )
+    return worst

@@ -1,0 +1,223 @@
+"""Input functions for an Estimator: rows of a source as a `tf.data.Dataset` of batches.
+
+Rows are held and shuffled as NumPy columns. They go to TensorFlow many batches at a time, text as
+codes into a small table, and are cut into batches there: Python is entered once for dozens of
+batches and the interpreter's lock is held for microseconds a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from input_fns import blocks
+from input_fns import row_streams
+from input_fns import schema as schema_lib
+from input_fns import settings as settings_lib
+from input_fns import sources
+
+MODES = ("train", "eval", "predict")
+_SUPER_BATCH_BYTES = 1 << 20
+_MAX_SUPER_BATCH = 64
+_STRING_BYTES = 24  # what a short string takes in a tensor
+_PREFETCH_BATCHES = 16
+
+
+def make_input_fn(
+    source: sources.Source,
+    schema: schema_lib.Schema,
+    settings: settings_lib.InputSettings,
+    mode: str,
+    label_as: str = "value",
+    shard: tuple[int, int] = (0, 1),
+) -> Callable[[], tf.data.Dataset]:
+    """The input_fn that an Estimator, or a loop of one's own, calls for a dataset.
+
+    "train" repeats the rows without end, shuffled; batches cross from one epoch into the next, and
+    all are of full size. "eval" and "predict" give each row once, in file order; the last batch
+    may be smaller. An element is (features, label), for "predict" features alone:
+
+    * features: column name -> `[batch, *shape]` string, int64 or float32; the weight, if the schema
+      has one, stands among them for "train" and "eval";
+    * label: `[batch]`.
+
+    Args:
+        source: the examples.
+        schema: what they hold.
+        settings: batch size, shuffling, seed, cache, bad rows.
+        mode: one of `MODES`.
+        label_as: "value" gives a label of text as text, as heads with a label_vocabulary want it;
+            "index" gives its class id as int64, as Keras wants it. Other labels are the same in both.
+        shard: (index, count): this worker's part of the rows.
+
+    Raises:
+        SchemaError: a file's columns are not the schema's, or it has no label to learn.
+    """
+    if mode not in MODES or label_as not in ("value", "index"):
+        raise ValueError(f"Unknown mode {mode!r} or label_as {label_as!r}")
+    if not 0 <= shard[0] < shard[1]:
+        raise ValueError(f"shard must be (index, count) with 0 <= index < count, not {shard}")
+    with_label = mode != "predict"
+    columns = schema.columns if with_label else schema.features
+    if with_label:
+        schema.task  # raises, unless the label and its kind are known
+    known = [column.name for column in schema.columns]
+    known += [name for name in (source.label_column, source.weight_column) if name not in known]
+    source.check_columns([column.name for column in columns], known)
+    reader = row_streams.Reader(source, schema, settings, with_label, shard)
+    rows = _Rows(reader, settings, mode == "train", _super_batch(columns, settings.batch_size))
+    label = schema.label if with_label else None
+    return lambda: _make_dataset(rows, columns, label, label_as)
+
+
+class _Rows:
+    """The rows in the order of their mode, in blocks of some whole batches."""
+
+    def __init__(
+        self,
+        reader: row_streams.Reader,
+        settings: settings_lib.InputSettings,
+        training: bool,
+        super_batch: int,
+    ) -> None:
+        self._reader, self._settings, self._training = reader, settings, training
+        self._chunk = super_batch * settings.batch_size
+        self._cached: blocks.Block | None = None
+
+    def blocks(self) -> Iterator[blocks.Block]:
+        """Blocks for one iteration over the dataset."""
+        settings = self._settings
+        file_rng, row_rng = (np.random.default_rng(s) for s in self._seeds())
+        shuffled = self._training and settings.shuffle_buffer > 0
+        if settings.cache:
+            return self._cached_blocks(row_rng if shuffled else None)
+        if not self._training:
+            return row_streams.rechunk(self._reader.read(), self._chunk)
+        if not shuffled:
+            return row_streams.rechunk(row_streams.repeat(self._reader.read), self._chunk)
+        return self._shuffled_blocks(file_rng, row_rng)
+
+    def cut(self, block: blocks.Block) -> Iterator[blocks.Block]:
+        """The block itself or, if it is not of whole batches, its whole ones and what is left."""
+        batch = self._settings.batch_size
+        whole = block.num_rows // batch * batch
+        if whole:
+            yield block[:whole]
+        if whole < block.num_rows:
+            yield block[whole:]
+
+    def batch_of(self, block: blocks.Block) -> int:
+        """How many rows a batch of a block from `cut` has."""
+        return min(self._settings.batch_size, block.num_rows)
+
+    def _shuffled_blocks(
+        self, file_rng: np.random.Generator, row_rng: np.random.Generator
+    ) -> Iterator[blocks.Block]:
+        window = self._settings.shuffle_buffer
+
+        def read_epoch() -> Iterator[blocks.Block]:
+            return self._reader.read(file_rng)
+
+        held, rest = row_streams.load(read_epoch, window)
+        following = next(rest, None)
+        if held and following is None:  # everything fits: the files are not read again
+            return row_streams.shuffle_held(blocks.concat(held), self._chunk, row_rng)
+        if following is not None:
+            held.append(following)
+        stream = _chain(rest, row_streams.repeat(read_epoch))
+        return row_streams.shuffle_window(held, stream, self._chunk, window, row_rng)
+
+    def _cached_blocks(self, rng: np.random.Generator | None) -> Iterator[blocks.Block]:
+        if self._cached is None:
+            held, _ = row_streams.load(self._reader.read, None)
+            if not held:
+                return row_streams.rechunk(row_streams.repeat(lambda: iter(())), self._chunk)
+            self._cached = blocks.concat(held)
+        rows = self._cached
+        if rng is not None:
+            return row_streams.shuffle_held(rows, self._chunk, rng)
+        if self._training:
+            return row_streams.rechunk(row_streams.repeat(lambda: iter((rows,))), self._chunk)
+        return row_streams.rechunk(iter((rows,)), self._chunk)
+
+    def _seeds(self) -> list[np.random.SeedSequence]:
+        return np.random.SeedSequence(self._settings.seed).spawn(2)
+
+
+def _chain(
+    first: Iterator[blocks.Block], then: Iterator[blocks.Block]
+) -> Iterator[blocks.Block]:
+    yield from first
+    yield from then
+
+
+def _super_batch(columns: tuple[schema_lib.Feature, ...], batch_size: int) -> int:
+    """How many batches to hand over at a time: about a megabyte of them."""
+    sizes = {"string": _STRING_BYTES, "int64": 8, "float32": 4}
+    row_bytes = sum(sizes[column.dtype] * math.prod(column.shape) for column in columns)
+    return max(1, min(_MAX_SUPER_BATCH, _SUPER_BATCH_BYTES // (row_bytes * batch_size)))
+
+
+def _make_dataset(
+    rows: _Rows,
+    columns: tuple[schema_lib.Feature, ...],
+    label: schema_lib.Feature | None,
+    label_as: str,
+) -> tf.data.Dataset:
+    signature: list[tf.TensorSpec] = []
+    for column in columns:
+        if column.dtype == "string":
+            signature.append(tf.TensorSpec([None], tf.string))
+            signature.append(tf.TensorSpec([None, None], tf.int32))
+        else:
+            signature.append(tf.TensorSpec([None, None, *column.shape], column.dtype))
+
+    def generate() -> Iterator[tuple[np.ndarray, ...]]:
+        for block in rows.blocks():
+            for part in rows.cut(block):
+                yield _flatten(part, columns, rows.batch_of(part))
+
+    def to_batches(*arrays: tf.Tensor) -> Any:
+        parts = iter(arrays)
+        features: dict[str, tf.Tensor] = {}
+        for column in columns:
+            values = next(parts)
+            if column.dtype == "string":
+                codes = next(parts)
+                as_index = column is label and label_as == "index"
+                values = tf.cast(codes, tf.int64) if as_index else tf.gather(values, codes)
+            features[column.name] = values
+        return features if label is None else (features, features.pop(label.name))
+
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=tuple(signature))
+    # The first prefetch runs Python, the second cuts batches: each in a thread of its own.
+    dataset = dataset.prefetch(1).map(to_batches).unbatch().prefetch(_PREFETCH_BATCHES)
+    options = tf.data.Options()
+    # There is nothing to tune, and the tuner's thread takes a tenth of two cores.
+    options.autotune.enabled = False
+    # A generator cannot be split by tf.data; `shard` does it.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.with_options(options)
+
+
+def _flatten(
+    block: blocks.Block, columns: tuple[schema_lib.Feature, ...], batch: int
+) -> tuple[np.ndarray, ...]:
+    """The block's columns as `[k, batch, ...]` arrays; of text the table and the codes into it."""
+    arrays = []
+    for column in columns:
+        values = block.columns[column.name]
+        if isinstance(values, blocks.Strings):
+            # A label's codes are class ids: its table stays whole.
+            table, codes = values.values, values.codes
+            if len(table) > block.num_rows and column.vocabulary is None:
+                used, codes = np.unique(codes, return_inverse=True)
+                table = table[used]
+            arrays += [table, codes.astype(np.int32, copy=False).reshape(-1, batch)]
+        else:
+            arrays.append(values.reshape(-1, batch, *column.shape))
+    return tuple(arrays)

@@ -1,0 +1,168 @@
+"""Rows of a source as typed blocks, and in which order they come.
+
+Everything here is NumPy; `pipeline` makes a dataset of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from input_fns import blocks
+from input_fns import conversion
+from input_fns import errors
+from input_fns import inference
+from input_fns import schema as schema_lib
+from input_fns import settings as settings_lib
+from input_fns import sources
+
+Epoch = Callable[[], Iterator[blocks.Block]]
+
+
+class Reader:
+    """Reads the rows of a source that fit the schema."""
+
+    def __init__(
+        self,
+        source: sources.Source,
+        schema: schema_lib.Schema,
+        settings: settings_lib.InputSettings,
+        with_label: bool,
+        shard: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Makes a reader.
+
+        Args:
+            source: the rows.
+            schema: what they hold.
+            settings: says what becomes of bad rows.
+            with_label: whether label and weight are read.
+            shard: (index, count): read every count-th file from the index-th on, or every
+                count-th row where there are fewer files than that.
+        """
+        self._source, self._settings = source, settings
+        self._converter = conversion.Converter(schema, with_label)
+        index, count = shard
+        by_file = count <= len(source.files)
+        self._files = source.files[index::count] if by_file else source.files
+        self._row_shard = (0, 1) if by_file else shard
+
+    def read(self, rng: np.random.Generator | None = None) -> Iterator[blocks.Block]:
+        """All rows once, the files in an order drawn from `rng`, if given.
+
+        Raises:
+            BadRowError: a row does not fit, and the settings do not say to skip it.
+        """
+        order = np.arange(len(self._files)) if rng is None else rng.permutation(len(self._files))
+        index, count = self._row_shard
+        for position in order.tolist():
+            for raw in self._source.read(self._files[position]):
+                block, bad = self._converter.convert(raw)
+                if bad and self._settings.bad_rows == "error":
+                    raise inference.to_error(bad[0])
+                if count > 1:
+                    # By number and not by position, so that a bad row moves no other.
+                    block = block[raw.rows % count == index]
+                if block.num_rows:
+                    yield block
+
+
+def rechunk(stream: Iterator[blocks.Block], rows: int) -> Iterator[blocks.Block]:
+    """The same rows in blocks of `rows`; only the last may have fewer."""
+    pending: list[blocks.Block] = []
+    count = 0
+    for block in stream:
+        pending.append(block)
+        count += block.num_rows
+        if count < rows:
+            continue
+        whole = blocks.concat(pending)
+        cut = count - count % rows
+        for start in range(0, cut, rows):
+            yield whole[start : start + rows]
+        pending, count = [whole[cut:].compact()], count - cut
+    if count:
+        yield blocks.concat(pending)
+
+
+def repeat(read_epoch: Epoch) -> Iterator[blocks.Block]:
+    """Epoch after epoch, without end.
+
+    Raises:
+        InputError: an epoch has no row.
+    """
+    while True:
+        block = None
+        for block in read_epoch():
+            yield block
+        if block is None:
+            raise errors.InputError("There is no row to train on. Give more data or fewer workers.")
+
+
+def load(read_epoch: Epoch, limit: int | None) -> tuple[list[blocks.Block], Iterator[blocks.Block]]:
+    """The first rows of an epoch and what is left of it.
+
+    Args:
+        read_epoch: gives the rows.
+        limit: how many rows to take in, up to a block; None means all.
+    """
+    stream = read_epoch()
+    held, count = [], 0
+    for block in stream:
+        held.append(block)
+        count += block.num_rows
+        if limit is not None and count >= limit:
+            break
+    return held, stream
+
+
+def shuffle_held(
+    rows: blocks.Block, chunk: int, rng: np.random.Generator
+) -> Iterator[blocks.Block]:
+    """Endless blocks of `chunk` rows; each row comes once before any comes again."""
+    order: list[np.ndarray] = []
+    count = 0
+    while True:
+        while count < chunk:
+            order.append(rng.permutation(rows.num_rows))
+            count += rows.num_rows
+        drawn = np.concatenate(order)
+        cut = count - count % chunk
+        for start in range(0, cut, chunk):
+            yield rows[drawn[start : start + chunk]]
+        order, count = [drawn[cut:]], count - cut
+
+
+def shuffle_window(
+    held: list[blocks.Block],
+    stream: Iterator[blocks.Block],
+    chunk: int,
+    window: int,
+    rng: np.random.Generator,
+) -> Iterator[blocks.Block]:
+    """Endless blocks of `chunk` rows drawn from a window that moves over an endless stream.
+
+    Of a full window half is given away in random order; then it is filled again. So memory holds
+    the window and a block, whatever the length of the stream.
+
+    Args:
+        held: the first rows, already read.
+        stream: all further rows.
+        chunk: rows a block.
+        window: rows among which is drawn.
+        rng: draws.
+    """
+    window = max(window, chunk)
+    while True:
+        count = sum(block.num_rows for block in held)
+        while count < window:
+            held.append(next(stream))
+            count += held[-1].num_rows
+        rows, held = blocks.concat(held), []
+        order = rng.permutation(count)
+        cut = max(chunk, count // 2 // chunk * chunk)
+        for start in range(0, cut, chunk):
+            yield rows[order[start : start + chunk]]
+        held = [rows[order[cut:]].compact()]
+        del rows

@@ -1,0 +1,170 @@
+"""What can go wrong with a call, as one tree.
+
+    ClientError                     model, address, timeout_secs, code, details
+      RequestError                  the request was wrong; sending it again will not help
+        InputError                  found by this client, before anything was sent
+        RefusedError                the server says so: INVALID_ARGUMENT, FAILED_PRECONDITION, ...
+        NotFoundError               no such model or version, or not loaded yet
+        UnsupportedError            the server does not have this call
+        AccessError                 UNAUTHENTICATED, PERMISSION_DENIED
+      ServerError                   the request may be right; INTERNAL and every other code
+        UnavailableError            nobody listens at the address, or the server goes away
+        DeadlineError               no answer in time
+        OverloadedError             RESOURCE_EXHAUSTED: a full queue, or a message too large
+
+Messages are one sentence each, with the address and what to check.
+"""
+
+from typing import Optional
+
+import grpc
+
+
+class ClientError(Exception):
+    """Base of all errors of this package.
+
+    Attributes:
+        model: Name of the model that was asked, or None.
+        address: The server's gRPC target, or None if none was involved.
+        timeout_secs: The deadline that the call had, in seconds, or None.
+        code: gRPC's status code, or None if no server answered with one.
+        details: The server's own text, or "".
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: Optional[str] = None,
+        address: Optional[str] = None,
+        timeout_secs: Optional[float] = None,
+        code: Optional[grpc.StatusCode] = None,
+        details: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.model = model
+        self.address = address
+        self.timeout_secs = timeout_secs
+        self.code = code
+        self.details = details
+
+
+class RequestError(ClientError):
+    """The request was wrong."""
+
+
+class InputError(RequestError, ValueError):
+    """The inputs do not fit the model; nothing was sent."""
+
+
+class RefusedError(RequestError):
+    """The server refused the request."""
+
+
+class NotFoundError(RequestError):
+    """The server has no such model or version that is ready."""
+
+
+class UnsupportedError(RequestError):
+    """The server does not have this call."""
+
+
+class AccessError(RequestError):
+    """The server does not let this caller in."""
+
+
+class ServerError(ClientError):
+    """The server failed, or did not answer."""
+
+
+class UnavailableError(ServerError):
+    """Nobody answers at the address."""
+
+
+class DeadlineError(ServerError):
+    """No answer within the deadline."""
+
+
+class OverloadedError(ServerError):
+    """The server, or a limit on the way, does not take this much now."""
+
+
+# code -> (class, sentence); details end in no full stop of their own.
+_BY_CODE: dict[grpc.StatusCode, tuple[type[ClientError], str]] = {
+    grpc.StatusCode.UNAVAILABLE: (
+        UnavailableError,
+        "No server answers at {address} (deadline {timeout_secs:g} s): {details}; check that it "
+        "runs and that this is its gRPC port, not its REST port.",
+    ),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (
+        DeadlineError,
+        "The server at {address} did not answer for model {model!r} within the deadline of "
+        "{timeout_secs:g} s; check that it is not overloaded, or allow more time.",
+    ),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: (
+        OverloadedError,
+        "The server at {address} cannot take this request for model {model!r}: {details}; send "
+        "smaller batches or fewer at a time.",
+    ),
+    grpc.StatusCode.NOT_FOUND: (
+        NotFoundError,
+        "The server at {address} has no such model or version ready for model {model!r}: "
+        "{details}; check the name, or wait until it is loaded.",
+    ),
+    grpc.StatusCode.UNIMPLEMENTED: (
+        UnsupportedError,
+        "The server at {address} does not support this call for model {model!r}: {details}.",
+    ),
+    grpc.StatusCode.UNAUTHENTICATED: (
+        AccessError,
+        "The server at {address} does not let this caller in: {details}.",
+    ),
+    grpc.StatusCode.PERMISSION_DENIED: (
+        AccessError,
+        "The server at {address} does not let this caller use model {model!r}: {details}.",
+    ),
+}
+for _code in (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.OUT_OF_RANGE,
+):
+    _BY_CODE[_code] = (
+        RefusedError,
+        "The server at {address} refused the request for model {model!r}: {details}.",
+    )
+_OTHER = (
+    ServerError,
+    "The server at {address} failed on the request for model {model!r} ({code}): {details}.",
+)
+
+
+def from_rpc_error(
+    error: grpc.RpcError, model: str, address: str, timeout_secs: float
+) -> ClientError:
+    """Returns our error for one of gRPC's.
+
+    Args:
+        error: What a call raised; it has code() and details().
+        model: Name of the model that was asked.
+        address: The server's gRPC target.
+        timeout_secs: The deadline that the call had, in seconds.
+    """
+    code = error.code()
+    details = error.details() or "no details given"
+    cls, sentence = _BY_CODE.get(code, _OTHER)
+    message = sentence.format(
+        address=address,
+        model=model,
+        timeout_secs=timeout_secs,
+        code=code.name,
+        details=details.rstrip(". \n"),
+    )
+    return cls(
+        message,
+        model=model,
+        address=address,
+        timeout_secs=timeout_secs,
+        code=code,
+        details=error.details() or "",
+    )

@@ -1,0 +1,243 @@
+"""Rows of text or JSON as questions to a model: which signature, and which call.
+
+A signature is asked in one of two ways. If its inputs are plain named tensors and the rows have a
+column for each, the columns are sent as tensors. If it takes one string tensor, each row is sent as
+a serialised tf.Example with all its columns.
+"""
+
+import dataclasses
+import re
+from typing import Any, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from serving_client import client as client_lib
+from serving_client import encoding
+from serving_client import errors
+from serving_client import metadata
+from serving_client import rows as rows_lib
+from serving_client import wire
+
+_INTEGER = re.compile(r"[+-]?\d+")
+_REAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+_BOOLS = {"true": True, "1": True, "false": False, "0": False}
+
+# What comes back for one row: value, array or list by output name.
+Answer = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """How rows are asked.
+
+    Attributes:
+        signature: The signature that answers.
+        as_examples: Whether rows are sent as tf.Examples; otherwise as named tensors.
+    """
+
+    signature: metadata.Signature
+    as_examples: bool
+
+
+def choose(found: metadata.ModelMetadata, name: str, columns: Iterable[str]) -> Question:
+    """Returns how to ask rows with the given columns.
+
+    Args:
+        found: What the server says of the model.
+        name: The signature that the user wants; empty chooses one: first of those with plain
+            inputs, then of those that take examples, and of these one whose name ends in `predict`,
+            then `serving_default`, then by name.
+        columns: The columns of the rows.
+
+    Raises:
+        errors.InputError: There is no such signature, or none that these columns can ask.
+    """
+    columns = set(columns)
+    if name:
+        if name not in found.signatures:
+            raise errors.InputError(
+                f"Model {found.model!r}, version {found.version}, has no signature {name!r}; it has "
+                f"{', '.join(found.signatures) or 'none'}."
+            )
+        candidates = [found.signatures[name]]
+    else:
+        candidates = sorted(found.signatures.values(), key=_rank)
+    for signature in candidates:
+        if signature.inputs and not missing_columns(signature, columns):
+            return Question(signature, as_examples=False)
+    for signature in candidates:
+        if takes_examples(signature):
+            return Question(signature, as_examples=True)
+    asked = [signature for signature in candidates if signature.inputs]
+    if not asked:
+        raise errors.InputError(f"Model {found.model!r} has no signature that takes inputs.")
+    nearest = min(asked, key=lambda signature: len(missing_columns(signature, columns)))
+    raise errors.InputError(
+        f"The input lacks columns that signature {nearest.name!r} takes: "
+        f"{', '.join(missing_columns(nearest, columns))}; it has {', '.join(sorted(columns))}."
+    )
+
+
+def _rank(signature: metadata.Signature) -> tuple[bool, bool, str]:
+    """Returns what the default choice sorts by."""
+    return (
+        not signature.name.endswith("predict"),
+        not signature.name.endswith(metadata.DEFAULT_SIGNATURE),
+        signature.name,
+    )
+
+
+def takes_examples(signature: metadata.Signature) -> bool:
+    """Says whether a signature takes one string tensor, which is most likely serialised examples."""
+    return [spec.dtype for spec in signature.inputs.values()] == ["string"]
+
+
+def missing_columns(signature: metadata.Signature, columns: Iterable[str]) -> list[str]:
+    """Returns the inputs that a request needs and that are not among columns."""
+    return sorted(signature.inputs.keys() - signature.optional_inputs - set(columns))
+
+
+def ask(
+    client: client_lib.PredictionClient,
+    question: Question,
+    batch: Sequence[rows_lib.Row],
+    place: str,
+    **version: Any,
+) -> list[Answer]:
+    """Returns the answer to each row of a batch.
+
+    Args:
+        client: Who is asked.
+        question: How to ask.
+        batch: The rows; all have the columns that the question was chosen for.
+        place: The rows' file, for messages.
+        **version: version and version_label, as the client takes them.
+
+    Raises:
+        errors.InputError: A value does not fit; with file, row, column and value.
+    """
+    version["signature_name"] = question.signature.name
+    if not question.as_examples:
+        columns = _columns(question.signature, batch, place)
+        return _split(client.predict(columns, **version), batch)
+    examples = [_example(row, place) for row in batch]
+    if question.signature.method_name == metadata.CLASSIFY:
+        return [
+            {"classes": [label for label, _ in classes], "scores": [score for _, score in classes]}
+            for classes in client.classify(examples, **version)
+        ]
+    if question.signature.method_name == metadata.REGRESS:
+        return [{"outputs": value} for value in client.regress(examples, **version)]
+    (name,) = question.signature.inputs
+    serialised = [example.SerializeToString() for example in examples]
+    return _split(client.predict({name: serialised}, **version), batch)
+
+
+def _columns(
+    signature: metadata.Signature, batch: Sequence[rows_lib.Row], place: str
+) -> dict[str, Any]:
+    """Returns the value of each input for a batch; [len(batch), ...] each."""
+    columns = {}
+    for name, spec in signature.inputs.items():
+        if name not in batch[0].values and name in signature.optional_inputs:
+            continue
+        values = [_convert(row, name, spec, place) for row in batch]
+        shapes = {value.shape for value in values}
+        if len(shapes) > 1:
+            raise errors.InputError(
+                f"{place}, rows {batch[0].number} to {batch[-1].number}, column {name}: values of "
+                f"different shapes ({', '.join(sorted(map(str, map(list, shapes))))}) cannot be "
+                "sent together; use --batch_size=1."
+            )
+        stacked = np.stack(values)
+        if spec.shape is not None and stacked.ndim == 1 and spec.shape[1:] == (1,):
+            stacked = stacked[:, None]  # one number a row where the model takes vectors of one
+        columns[name] = stacked
+    return columns
+
+
+def _convert(row: rows_lib.Row, name: str, spec: metadata.TensorSpec, place: str) -> np.ndarray:
+    """Returns one value as an array of the dtype that spec asks for.
+
+    Raises:
+        errors.InputError: It does not fit.
+    """
+    if name not in row.values:
+        raise errors.InputError(f"{place}, row {row.number}: column {name} is missing.")
+    value = row.values[name]
+    try:
+        if spec.dtype == "string":
+            tensor = wire.to_tensor_proto(value, data_type=spec.data_type)
+            return wire.to_array(tensor)
+        dtype = wire.numpy_dtype(spec.data_type)
+        return encoding.to_numbers(_number(value, dtype) if isinstance(value, str) else value, dtype)
+    except ValueError as error:
+        raise errors.InputError(
+            f"{place}, row {row.number}, column {name}: {_shown(value)} is not {spec.dtype} "
+            f"({str(error).rstrip('.')})."
+        ) from error
+
+
+def _number(text: str, dtype: np.dtype) -> Any:
+    """Returns the number that text says, for a tensor of dtype.
+
+    Raises:
+        ValueError: It says none.
+    """
+    text = text.strip()
+    if not text:
+        raise ValueError("the value is empty")
+    if dtype.kind == "b":
+        if text.lower() not in _BOOLS:
+            raise ValueError("expected true, false, 1 or 0")
+        return _BOOLS[text.lower()]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return complex(text) if dtype.kind == "c" else float(text)
+
+
+def _example(row: rows_lib.Row, place: str) -> Any:
+    """Returns a row as a tf.Example: text that is a number as this number; empty text left out."""
+    values = {}
+    for name, value in row.values.items():
+        if isinstance(value, str):
+            if value == "":
+                continue
+            value = _guess(value)
+        values[name] = value
+    try:
+        return encoding.make_example(values)
+    except errors.InputError as error:
+        raise errors.InputError(f"{place}, row {row.number}: {error}") from error
+
+
+def _guess(text: str) -> Any:
+    """Returns text as the number that it writes (with a point or exponent a float), or as it is."""
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _REAL.fullmatch(text) else text
+
+
+def _shown(value: Any) -> str:
+    """Returns a value for a message, cut to a length that can be read."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _split(outputs: Mapping[str, np.ndarray], batch: Sequence[rows_lib.Row]) -> list[Answer]:
+    """Returns the outputs row by row; those that have no entry a row are left out."""
+    count = len(batch)
+    kept = {name: value for name, value in outputs.items() if value.shape[:1] == (count,)}
+    if not kept:
+        shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in outputs.items())
+        raise errors.ServerError(
+            f"No output has one entry for each of {count} rows; the model gave {shapes or 'none'}."
+        )
+    return [{name: value[place] for name, value in kept.items()} for place in range(count)]
+
+
+def ignored_columns(question: Question, columns: Iterable[str]) -> list[str]:
+    """Returns the columns that are not sent, in their order."""
+    if question.as_examples:
+        return []
+    return [name for name in columns if name not in question.signature.inputs]

@@ -1,0 +1,1 @@
+"""Tests of `estimator_app.serving`, on models that are really loaded."""

@@ -1,0 +1,306 @@
+"""Which version is loaded when, without TensorFlow: the loads are faked, the polls are ours."""
+
+import logging
+import shutil
+import threading
+
+import pytest
+
+from estimator_app.serving import models
+from export import errors
+
+_BROKEN = errors.ServableError(errors.Code.DATA_LOSS, "no good")
+
+
+class _FakeServable:
+    def __init__(self, path):
+        self.path = path
+        self.closed = False
+
+    def close(self):
+        self.closed = True
+
+
+class _Loader:
+    """Loads fakes; a directory with a file `broken` fails."""
+
+    def __init__(self, base):
+        self.base = base
+        self.loaded = {}
+        self.tries = []
+
+    def __call__(self, path):
+        self.tries.append(path.rsplit("/", 1)[1])
+        if (self.base / path / "broken").exists():
+            raise _BROKEN
+        self.loaded[self.tries[-1]] = _FakeServable(path)
+        return self.loaded[self.tries[-1]]
+
+
+@pytest.fixture
+def base(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture
+def loader(base):
+    return _Loader(base)
+
+
+@pytest.fixture
+def model(base, loader):
+    return models.ServedModel(
+        "m", str(base), max_load_retries=1, load_retry_wait_secs=0, load_fn=loader
+    )
+
+
+def _states(model):
+    return {status.version: status.state.name for status in model.statuses()}
+
+
+def test_newest_version_is_loaded(base, model, loader):
+    for name in ("1", "3", "2", "not-a-version"):
+        (base / name).mkdir()
+    assert model.poll_once()
+    assert model.version == 3 and loader.tries == ["3"]
+    assert _states(model) == {3: "AVAILABLE"}
+    with model.acquire() as (version, servable):
+        assert version == 3 and servable is loader.loaded["3"]
+
+
+def test_leading_zeros_are_loaded_from_their_directory(base, model, loader):
+    (base / "0007").mkdir()
+    model.poll_once()
+    assert model.version == 7 and loader.tries == ["0007"]
+
+
+def test_newer_version_takes_over_and_the_old_one_is_unloaded(base, model, loader):
+    (base / "1").mkdir()
+    model.poll_once()
+    (base / "2").mkdir()
+    model.poll_once()
+    model.poll_once()
+    assert loader.tries == ["1", "2"]
+    assert loader.loaded["1"].closed and not loader.loaded["2"].closed
+    assert _states(model) == {2: "AVAILABLE", 1: "END"}
+    assert [status.version for status in model.statuses()] == [2, 1]
+    assert model.statuses(1) == [models.VersionStatus(1, models.State.END)]
+    assert model.statuses(9) == []
+
+
+def test_old_version_answers_while_the_new_one_loads(base, loader):
+    seen = []
+
+    def load(path):
+        if model.version is not None:
+            with model.acquire() as (version, _):
+                seen.append((version, _states(model)))
+        return loader(path)
+
+    model = models.ServedModel("m", str(base), load_fn=load)
+    (base / "1").mkdir()
+    model.poll_once()
+    (base / "2").mkdir()
+    model.poll_once()
+    assert seen == [(1, {2: "LOADING", 1: "AVAILABLE"})]
+
+
+def test_request_keeps_its_version_to_the_end(base, model, loader):
+    (base / "1").mkdir()
+    model.poll_once()
+    with model.acquire() as (version, servable):
+        (base / "2").mkdir()
+        model.poll_once()
+        assert version == 1 and not servable.closed
+        assert _states(model) == {2: "AVAILABLE", 1: "UNLOADING"}
+        with pytest.raises(errors.ServableError):
+            with model.acquire(1):
+                pass
+        with model.acquire() as (newer, _):
+            assert newer == 2
+    assert servable.closed
+    assert _states(model) == {2: "AVAILABLE", 1: "END"}
+
+
+def test_failed_load_is_retried_then_reported_and_the_old_version_stays(base, model, loader):
+    (base / "1").mkdir()
+    model.poll_once()
+    (base / "2").mkdir()
+    (base / "2" / "broken").touch()
+    for _ in range(3):
+        assert model.poll_once()
+    assert loader.tries == ["1", "2", "2"]
+    assert model.version == 1
+    assert model.statuses(2) == [models.VersionStatus(2, models.State.END, _BROKEN)]
+
+
+def test_failed_version_is_tried_again_once_it_was_gone(base, model, loader):
+    (base / "1").mkdir()
+    (base / "2").mkdir()
+    (base / "2" / "broken").touch()
+    model.poll_once()
+    shutil.rmtree(base / "2")
+    model.poll_once()
+    assert model.version == 1
+    (base / "2").mkdir()
+    model.poll_once()
+    assert model.version == 2
+
+
+def test_retries_end_when_a_newer_version_appears(base, loader):
+    def load(path):
+        if path.endswith("/1"):
+            (base / "2").mkdir()
+        return loader(path)
+
+    model = models.ServedModel("m", str(base), load_retry_wait_secs=0, load_fn=load)
+    (base / "1").mkdir()
+    (base / "1" / "broken").touch()
+    assert not model.poll_once()
+    assert model.poll_once()
+    assert loader.tries == ["1", "2"] and model.version == 2
+    assert model.statuses(1)[0].error == _BROKEN
+
+
+def test_error_of_any_kind_fails_the_load_only(base):
+    def load(path):
+        raise MemoryError("too big")
+
+    model = models.ServedModel("m", str(base), max_load_retries=0, load_fn=load)
+    (base / "1").mkdir()
+    assert model.poll_once()
+    assert str(model.statuses(1)[0].error) == "INTERNAL: MemoryError: too big"
+
+
+def test_removed_newest_version_gives_way_to_the_one_before(base, model, loader):
+    (base / "1").mkdir()
+    (base / "2").mkdir()
+    model.poll_once()
+    shutil.rmtree(base / "2")
+    model.poll_once()
+    assert model.version == 1 and _states(model) == {2: "END", 1: "AVAILABLE"}
+
+
+def test_base_path_that_vanishes_unloads_nothing(base, model, caplog):
+    (base / "1").mkdir()
+    model.poll_once()
+    shutil.rmtree(base)
+    with caplog.at_level(logging.WARNING):
+        model.poll_once()
+    assert model.version == 1
+    assert f"Could not find base path {base} for servable m with error NOT_FOUND" in caplog.text
+
+
+def test_base_path_that_is_empty_unloads_the_model(base, model, caplog):
+    (base / "1").mkdir()
+    model.poll_once()
+    shutil.rmtree(base / "1")
+    with caplog.at_level(logging.WARNING):
+        assert not model.poll_once()
+    assert model.version is None and _states(model) == {1: "END"}
+    assert f"No versions of servable m found under base path {base}." in caplog.text
+    with pytest.raises(errors.ServableError) as caught:
+        with model.acquire():
+            pass
+    assert str(caught.value) == "NOT_FOUND: Servable not found for request: Latest(m)"
+
+
+def test_start_fails_with_the_newest_version(base, model):
+    (base / "1").mkdir()
+    (base / "2").mkdir()
+    (base / "2" / "broken").touch()
+    model.start()
+    with pytest.raises(errors.ServableError) as caught:
+        model.wait_until_available()
+    model.stop()
+    assert str(caught.value) == (
+        "UNKNOWN: 1 servable(s) did not become available: "
+        "{{{name: m version: 2} due to error: DATA_LOSS: no good}, }"
+    )
+
+
+def test_start_waits_for_a_first_version(base, loader):
+    model = models.ServedModel("m", str(base / "later"), poll_wait_secs=0.01, load_fn=loader)
+    loader.base = base / "later"
+    model.start()
+    answers = []
+    waiter = threading.Thread(target=lambda: answers.append(model.wait_until_available()))
+    waiter.start()
+    assert not answers and model.version is None
+    (base / "later" / "1").mkdir(parents=True)
+    waiter.join(10)
+    assert answers == [True] and model.version == 1
+    model.stop()
+    assert loader.loaded["1"].closed
+
+
+@pytest.mark.parametrize("poll_wait_secs", [-1, 0, 0.01])
+def test_stop_ends_the_wait(base, loader, poll_wait_secs):
+    model = models.ServedModel(
+        "m", str(base / "never"), poll_wait_secs=poll_wait_secs, load_fn=loader
+    )
+    model.start()
+    answers = []
+    waiter = threading.Thread(target=lambda: answers.append(model.wait_until_available()))
+    waiter.start()
+    model.stop()
+    waiter.join(10)
+    assert answers == [False]
+
+
+def test_stop_ends_the_wait_between_two_tries(base, loader):
+    model = models.ServedModel("m", str(base), load_retry_wait_secs=3600, load_fn=loader)
+    (base / "1").mkdir()
+    (base / "1" / "broken").touch()
+    model.start()
+    model.stop()
+    assert model.version is None
+
+
+def test_stop_closes_a_version_that_is_in_use(base, model, loader):
+    (base / "1").mkdir()
+    model.poll_once()
+    with model.acquire() as (_, servable):
+        model.stop()
+        assert servable.closed
+    assert _states(model) == {1: "END"}
+
+
+def test_table_finds_models_by_name(base, model):
+    (base / "4").mkdir()
+    model.poll_once()
+    table = models.ModelTable({"m": model})
+    with table.acquire("m", 4) as (version, _):
+        assert version == 4
+    assert [status.version for status in table.statuses("m")] == [4]
+
+
+@pytest.mark.parametrize(
+    "wanted, message",
+    [
+        (("",), "INVALID_ARGUMENT: ModelSpec has no name specified."),
+        (("x",), "NOT_FOUND: Servable not found for request: Latest(x)"),
+        (("m",), "NOT_FOUND: Servable not found for request: Latest(m)"),
+        (("m", 0), "NOT_FOUND: Servable not found for request: Specific(m, 0)"),
+        (("m", None, "old"), "INVALID_ARGUMENT: Unrecognized servable version label: old"),
+    ],
+)
+def test_table_refuses(model, wanted, message):
+    with pytest.raises(errors.ServableError) as caught:
+        with models.ModelTable({"m": model}).acquire(*wanted):
+            pass
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "wanted, message",
+    [
+        (("",), "NOT_FOUND: Could not find any versions of model "),
+        (("x",), "NOT_FOUND: Could not find any versions of model x"),
+        (("m", 7), "NOT_FOUND: Could not find version 7 of model m"),
+    ],
+)
+def test_table_has_no_status(model, wanted, message):
+    with pytest.raises(errors.ServableError) as caught:
+        models.ModelTable({"m": model}).statuses(*wanted)
+    assert str(caught.value) == message

@@ -1,0 +1,56 @@
+"""ServerSettings: the stock defaults, and what is refused."""
+
+import pytest
+
+from estimator_app.serving import settings as serving_settings
+
+
+def test_defaults_are_those_of_the_stock_server():
+    settings = serving_settings.ServerSettings(model_base_path="/models/census")
+    assert (settings.port, settings.rest_api_port, settings.model_name) == (8500, 0, "default")
+    assert settings.file_system_poll_wait_seconds == 1
+    assert settings.max_num_load_retries == 5
+    assert settings.load_retry_interval_micros == 60_000_000
+    assert settings.rest_api_timeout_in_ms == 30000
+
+
+@pytest.mark.parametrize("path", ["/models/census", "gs://bucket/census", "/"])
+def test_absolute_paths_and_uris_are_accepted(path):
+    assert serving_settings.ServerSettings(model_base_path=path).model_base_path == path
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (
+            {"model_base_path": ""},
+            "Both server_options.model_base_path and server_options.model_config_file are empty!",
+        ),
+        (
+            {"model_base_path": "models/census", "model_name": "census"},
+            "Expected model census to have an absolute path or URI; got base_path()=models/census",
+        ),
+        ({"model_name": ""}, "Expected --model_name to be a name, found ''."),
+        ({"port": -1}, "Expected --port to be 0 to 65535, found -1."),
+        ({"port": 65536}, "Expected --port to be 0 to 65535, found 65536."),
+        ({"rest_api_port": -2}, "Expected --rest_api_port to be -1 to 65535, found -2."),
+        (
+            {"port": 8500, "rest_api_port": 8500},
+            "Expected --port and --rest_api_port to differ, both are 8500.",
+        ),
+        (
+            {"rest_api_timeout_in_ms": 0},
+            "Expected --rest_api_timeout_in_ms to be more than 0, found 0.",
+        ),
+        (
+            {"max_num_load_retries": -1},
+            "Expected --max_num_load_retries to be 0 or more, found -1.",
+        ),
+        ({"grpc_max_threads": -1}, "Expected --grpc_max_threads to be 0 or more, found -1."),
+        ({"grace_secs": -0.5}, "Expected --grace_secs to be 0 or more, found -0.5."),
+    ],
+)
+def test_wrong_value_is_refused(wrong, message):
+    with pytest.raises(ValueError) as caught:
+        serving_settings.ServerSettings(**{"model_base_path": "/models", **wrong})
+    assert str(caught.value) == message

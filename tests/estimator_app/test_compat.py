@@ -1,0 +1,112 @@
+"""The decided names work on this TensorFlow, and a TensorFlow that cannot run Estimators says what to do."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from estimator_app import compat
+from estimator_app.compat import legacy_keras, patches, versions
+
+
+@pytest.mark.parametrize("version", ["2.15.1", "2.16.2", "2.21.0", "2.21.0-rc1"])
+def test_supported_versions_pass(version):
+    versions.check(version)
+
+
+@pytest.mark.parametrize("version", ["1.15.5", "2.14.1", "2.15.0", "2.22.0", "3.0.0"])
+def test_unsupported_version_names_range_and_fix(version):
+    with pytest.raises(ImportError) as error:
+        versions.check(version)
+    assert f"Expected TensorFlow 2.15.1 to 2.21, found {version}." in str(error.value)
+    assert "pip install" in str(error.value)
+
+
+def test_only_releases_before_2_16_have_their_own_estimator():
+    assert versions.has_own_estimator("2.15.1")
+    assert not versions.has_own_estimator("2.16.0")
+
+
+@pytest.mark.parametrize(
+    "environ, package, sentence",
+    [
+        ({}, "keras.src.models.model", "found TensorFlow already imported without it"),
+        ({"TF_USE_LEGACY_KERAS": "0"}, "keras.src.models.model", "found TF_USE_LEGACY_KERAS=0"),
+        ({"TF_USE_LEGACY_KERAS": "1"}, "keras.src.models.model", "was set after TensorFlow had chosen Keras 3"),
+    ],
+)
+def test_missing_switch_says_what_to_do(environ, package, sentence):
+    with pytest.raises(ImportError) as error:
+        legacy_keras.check(environ, package)
+    assert sentence in str(error.value)
+    assert "import estimator_app before tensorflow" in str(error.value)
+
+
+def test_tensorflow_imported_first_is_answered_in_a_real_process():
+    if versions.has_own_estimator(tf.__version__):
+        pytest.skip("tf.keras is Keras 2 on this TensorFlow, whatever the switch says")
+    result = subprocess.run(
+        [sys.executable, "-c", "import tensorflow, estimator_app.compat"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": "."},
+    )
+    assert result.returncode != 0
+    assert "Expected TF_USE_LEGACY_KERAS=1 before TensorFlow is imported" in result.stderr
+
+
+def test_patches_apply_twice_without_change():
+    from tensorflow.python.util import tf_export
+
+    before = dict(getattr(tf_export, "API_ATTRS"))
+    module = sys.modules.get("tensorflow.python.tpu.tpu_embedding")
+    patches.apply()
+    assert tf_export.API_ATTRS == before
+    assert sys.modules.get("tensorflow.python.tpu.tpu_embedding") is module
+
+
+def test_strategy_over_several_processes_is_refused_where_it_cannot_run(monkeypatch):
+    if versions.has_own_estimator(tf.__version__):
+        pytest.skip("TensorFlow's own coordinator is there")
+    cluster = '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "chief", "index": 0}}'
+    monkeypatch.setenv("TF_CONFIG", cluster)
+    with pytest.raises(ImportError, match="Expected a cluster without `train_distribute`"):
+        compat.estimator.RunConfig(train_distribute=tf.distribute.get_strategy())
+
+
+def test_parameter_server_cluster_is_read_from_tf_config(monkeypatch):
+    cluster = '{"cluster": {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}, "task": {"type": "worker", "index": 0}}'
+    monkeypatch.setenv("TF_CONFIG", cluster)
+    config = compat.estimator.RunConfig()
+    assert (config.task_type, config.num_worker_replicas, config.num_ps_replicas) == ("worker", 2, 1)
+    assert config.global_id_in_cluster == 1
+
+
+def _points():
+    x = np.linspace(-1, 1, 32, dtype=np.float32)
+    return tf.data.Dataset.from_tensor_slices(({"x": x}, (x > 0).astype(np.int64))).repeat(20).batch(32)
+
+
+def test_premade_estimator_learns(tmp_path):
+    classifier = compat.estimator.LinearClassifier(
+        [tf.feature_column.numeric_column("x")], model_dir=str(tmp_path), optimizer="Adam"
+    )
+    before = classifier.train(_points, max_steps=1).evaluate(_points, steps=1)["loss"]
+    assert classifier.train(_points, max_steps=60).evaluate(_points, steps=1)["loss"] < before
+
+
+def test_keras_model_keeps_its_weights_as_an_estimator(tmp_path):
+    keras = compat.keras
+    model = keras.Sequential([keras.layers.Dense(1, use_bias=False, input_shape=(1,), name="only")])
+    model.layers[0].set_weights([np.array([[3.0]], np.float32)])
+    model.compile(keras.optimizers.legacy.SGD(0.0), "mse")
+
+    def input_fn():
+        return tf.data.Dataset.from_tensors((np.ones([4, 1], np.float32), np.ones([4, 1], np.float32))).repeat(2)
+
+    estimator = compat.model_to_estimator(model, model_dir=str(tmp_path))
+    estimator.train(input_fn, steps=1)
+    assert next(estimator.predict(input_fn))["only"] == pytest.approx([3.0])
