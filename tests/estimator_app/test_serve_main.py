@@ -1,0 +1,199 @@
+"""`estimator-serve` as a process: start, answers, refusals, signals."""
+
+import dataclasses
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from absl import flags
+import grpc
+import numpy as np
+import pytest
+
+from estimator_app import serve_main
+from estimator_app.serving import settings as serving_settings
+from serving_client import wire
+from tests import running, saved_models
+
+_TIMEOUT_SECS = 90.0
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    path = tmp_path_factory.mktemp("served")
+    saved_models.write_plain_model(path, 7)
+    return path
+
+
+def _run(*args):
+    command = [sys.executable, "-m", "estimator_app.serve_main", *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECS)
+
+
+def _predict(address, signature, model="default", **inputs):
+    """Sends one Predict and gives the future of its response."""
+    request = wire.PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = signature
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(wire.to_tensor_proto(value))
+    method = wire.METHODS["Predict"]
+    channel = grpc.insecure_channel(address)
+    call = channel.unary_unary(
+        method.path, method.request.SerializeToString, method.response.FromString
+    )
+    return call.future(request, timeout=_TIMEOUT_SECS)
+
+
+def test_every_setting_has_a_flag_with_its_default():
+    for field in dataclasses.fields(serving_settings.ServerSettings):
+        assert flags.FLAGS[field.name].default == field.default
+        assert any(field.name in names for names in serve_main._GROUPS.values())
+
+
+def test_help_needs_no_tensorflow():
+    program = (
+        "import sys\n"
+        "from estimator_app import serve_main\n"
+        "sys.argv = ['estimator-serve', '--help']\n"
+        "try:\n"
+        "    serve_main.cli()\n"
+        "except SystemExit as end:\n"
+        "    heavy = {'tensorflow', 'grpc', 'numpy', 'uvicorn'} & set(sys.modules)\n"
+        "    print('exit', end.code, heavy)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "--model_base_path=..." in done.stdout
+    assert done.stdout.splitlines()[-1] == "exit 0 set()", done.stderr
+
+
+def test_version_names_both():
+    done = _run("--version")
+    assert done.returncode == 0
+    first, second = done.stdout.splitlines()
+    assert first.startswith("TensorFlow ModelServer: ")
+    assert second.startswith("TensorFlow Library: 2.")
+
+
+@pytest.mark.parametrize(
+    "args, error",
+    [
+        (
+            [],
+            "INVALID_ARGUMENT: Both server_options.model_base_path and "
+            "server_options.model_config_file are empty!",
+        ),
+        (
+            ["--model_base_path=models/census", "--model_name=census"],
+            "INVALID_ARGUMENT: Expected model census to have an absolute path or URI; "
+            "got base_path()=models/census",
+        ),
+        (
+            ["--model_base_path=/models", "--port=70000"],
+            "INVALID_ARGUMENT: Expected --port to be 0 to 65535, found 70000.",
+        ),
+    ],
+)
+def test_wrong_settings_are_refused(args, error):
+    done = _run(*args)
+    assert done.returncode == 255
+    assert done.stdout == f"Failed to start server. Error: {error}\n"
+
+
+def test_value_that_does_not_parse_shows_the_usage():
+    done = _run("--port=many")
+    assert done.returncode == 255
+    assert "flag --port=many" in done.stdout and "--model_base_path=..." in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_broken_model_fails_the_start(tmp_path):
+    (tmp_path / "1").mkdir()
+    done = _run(*running.serve_command(tmp_path, "--max_num_load_retries=0")[3:])
+    assert done.returncode == 255
+    assert done.stdout == (
+        "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: {{{name: "
+        "default version: 1} due to error: NOT_FOUND: Specified file path does not appear to "
+        "contain a SavedModel bundle (should have a file called `saved_model.pb`)\n"
+        f"Specified file path: {tmp_path}/1}}, }}\n"
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_port_in_use_is_named(base):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = _run(f"--model_base_path={base}", f"--port={port}")
+    assert done.returncode == 255
+    assert done.stdout == (
+        f"Failed to start server. Error: UNAVAILABLE: Expected port {port} of 127.0.0.1 to be "
+        "free, found it in use. Stop the program that uses it, or choose another --port.\n"
+    )
+
+
+def test_serves_and_ends_at_sigterm(base):
+    with running.run_server(
+        base, "--model_name=plain", "--foo=bar", "--rest_api_port=-1"
+    ) as server:
+        response = _predict(server.address, "", "plain", x=np.float32([[2.0]])).result()
+        assert response.outputs["y"].float_val == [4.0]
+        assert server.rest_port not in (None, server.port)
+        assert server.terminate() == 0
+        printed = server.log.read_text()
+    assert "unknown argument: --foo=bar\n" in printed
+    serving = f"gRPC {server.address}, REST 127.0.0.1:{server.rest_port}"
+    assert f"Serving plain version 7: {serving}\n" in printed
+    assert "Got SIGTERM: taking no more calls.\n" in printed
+    assert "Traceback" not in printed
+
+
+def test_sigterm_lets_a_call_end(base):
+    with running.run_server(base, "--grace_secs=60") as server:
+        steps = np.array(1_000_000, np.int64)
+        _predict(server.address, "slow", n=np.array(1, np.int64)).result()  # the model is warm
+        call = _predict(server.address, "slow", n=steps)
+        _wait_until_busy(server)
+        assert server.terminate() == 0
+        assert call.result().outputs["steps"].int64_val == [steps]
+
+
+def test_sigint_ends_a_server_that_waits_for_its_model(tmp_path):
+    command = running.serve_command(tmp_path / "none")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        for line in process.stdout:
+            if b"Could not find base path" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        assert process.wait(_TIMEOUT_SECS) == 0
+
+
+def test_needs_neither_estimators_nor_compat(base):
+    program = (
+        "import sys, threading\n"
+        "from estimator_app.serving import server, settings\n"
+        "chosen = settings.ServerSettings(port=0, rest_api_port=-1, model_base_path=sys.argv[1])\n"
+        "with server.ModelServer(chosen): pass\n"
+        "print(sorted(name for name in sys.modules if name.startswith(\n"
+        "    ('tensorflow_estimator', 'estimator_app.compat', 'estimator_app.training'))))\n"
+    )
+    command = [sys.executable, "-c", program, str(base)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def _wait_until_busy(server):
+    """Waits until the process computes: a call has arrived in it."""
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def cpu_secs():
+        fields = pathlib.Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1]
+        return sum(int(field) for field in fields.split()[11:13]) / ticks
+
+    before, deadline = cpu_secs(), time.monotonic() + _TIMEOUT_SECS
+    while cpu_secs() < before + 0.1:
+        assert time.monotonic() < deadline, "the call did not arrive"
+        time.sleep(0.01)
