@@ -41,10 +41,13 @@ def main(args: Sequence[str]) -> int:
 
     print("Loading TensorFlow ...", file=sys.stderr, flush=True)
     # Here, so that --help and a wrong flag answer before TensorFlow is loaded.
-    from estimator_app import failures, interruption, run
+    with program.quiet_native_start():
+        from estimator_app import failures, interruption, run
 
-    # Estimator's own account of every checkpoint and session, only with --verbosity=0.
-    logging.getLogger("tensorflow").setLevel(absl_logging.converter.absl_to_standard(absl_flags.FLAGS.verbosity))
+    # Estimator's account of every session and checkpoint, only for those who ask with --verbosity=0.
+    if not absl_flags.FLAGS["verbosity"].present:
+        absl_logging.set_verbosity(absl_logging.WARNING)
+    logging.getLogger("tensorflow").setLevel(absl_logging.converter.absl_to_standard(absl_logging.get_verbosity()))
     try:
         result = run.run(settings, progress_stream=sys.stderr)
     except interruption.Interrupted as interrupted:

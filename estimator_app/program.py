@@ -6,9 +6,12 @@ program's flags by group and exits with 0, and exit codes mean: 0 done, 1 the wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
 import inspect
+import os
 import sys
+import tempfile
 import textwrap
 from typing import NoReturn
 
@@ -47,6 +50,30 @@ def fail(message: str, code: int = EXIT_WRONG_REQUEST) -> NoReturn:
     """Prints one sentence on standard error and ends the program."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+@contextlib.contextmanager
+def quiet_native_start() -> Iterator[None]:
+    """Holds back what native libraries write to standard error while TensorFlow is imported; shows it if that fails.
+
+    TensorFlow 2.15 reports cuDNN factories registered twice, and from 2.17 on its libraries log before their log level is
+    set, so TF_CPP_MIN_LOG_LEVEL does not reach these lines. They go straight to the file descriptor.
+    """
+    with tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        saved = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 def help_text(usage: str, groups: Mapping[str, Sequence[str]]) -> str:

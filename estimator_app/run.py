@@ -162,9 +162,12 @@ def _shard(config: Any) -> tuple[int, int]:
 
 
 def _checkpoint_step(model_dir: str) -> int:
-    """Returns the step of the latest checkpoint, 0 without one."""
+    """Returns the step of the latest checkpoint, 0 without one.
+
+    The step is read off the name, `model.ckpt-<step>`: inside, a converted Keras model's checkpoint calls it differently.
+    """
     checkpoint = tf.train.latest_checkpoint(model_dir)
-    return int(tf.train.load_variable(checkpoint, tf.compat.v1.GraphKeys.GLOBAL_STEP)) if checkpoint else 0
+    return int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
 
 
 def _sayer(settings: settings_lib.RunSettings, stream: Optional[TextIO]) -> Callable[[str], None]:

@@ -53,7 +53,5 @@ class Writer:
             self._file = open(self._temporary, "w", encoding="utf-8", newline="")
             csv.writer(self._file).writerow(COLUMNS)
         reason = f"expected {bad.expected}"
-        csv.writer(self._file).writerow(
-            (bad.path, bad.row, bad.column, bad.value, reason, bad.raw)
-        )
+        csv.writer(self._file).writerow((bad.path, bad.row, bad.column, bad.value, reason, bad.raw))
         self.count += 1

@@ -109,7 +109,9 @@ def concat(blocks: Sequence[Block]) -> Block:
     columns: dict[str, Column] = {}
     for name, first in blocks[0].columns.items():
         parts = [block.columns[name] for block in blocks]
-        columns[name] = _concat_strings(parts) if isinstance(first, Strings) else np.concatenate(parts)
+        columns[name] = (
+            _concat_strings(parts) if isinstance(first, Strings) else np.concatenate(parts)
+        )
     return Block(sum(block.num_rows for block in blocks), columns)
 
 

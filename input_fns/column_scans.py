@@ -11,8 +11,7 @@ from input_fns import blocks
 from input_fns import cells as cells_lib
 from input_fns import conversion
 from input_fns import schema as schema_lib
-from input_fns import statistics
-from input_fns import trackers
+from input_fns import statistics, trackers
 
 _NUMERIC_SHARE = 0.9
 

@@ -69,6 +69,11 @@ class Converter:
         cells = raw.cells[feature.name]
         if isinstance(cells, np.ndarray):
             converted = _check_typed(raw.path, cells, feature)
+        elif feature.shape:
+            raise errors.SchemaError(
+                f"{raw.path}: a cell holds one value, the schema gives {feature.name!r} the shape "
+                f"{feature.shape}. Remove the shape, or give a column to each value."
+            )
         elif feature is self._label and self._classes is not None:
             return _class_column(cells, *self._classes)
         elif feature.dtype == "string":

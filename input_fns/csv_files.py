@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from input_fns import blocks
-from input_fns import errors
+from input_fns import blocks, errors
 
 _BLOCK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"

@@ -10,8 +10,7 @@ import zlib
 
 import numpy as np
 
-from input_fns import blocks
-from input_fns import errors
+from input_fns import blocks, errors
 
 IMAGE = "image"
 LABEL = "label"

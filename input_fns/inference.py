@@ -8,11 +8,7 @@ import logging
 import numpy as np
 
 from input_fns import bad_rows as bad_rows_lib
-from input_fns import blocks
-from input_fns import column_scans
-from input_fns import conversion
-from input_fns import errors
-from input_fns import label_scans
+from input_fns import blocks, column_scans, conversion, errors, label_scans
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources

@@ -10,9 +10,7 @@ import pyarrow as pa
 
 from input_fns import blocks
 from input_fns import cells as cells_lib
-from input_fns import column_scans
-from input_fns import conversion
-from input_fns import errors
+from input_fns import column_scans, conversion, errors
 from input_fns import schema as schema_lib
 from input_fns import statistics
 

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from input_fns import blocks
-from input_fns import row_streams
+from input_fns import blocks, row_streams
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources
 
 MODES = ("train", "eval", "predict")
-_SUPER_BATCH_BYTES = 1 << 20
+_SUPER_BATCH_BYTES = 4 << 20
 _MAX_SUPER_BATCH = 64
 _STRING_BYTES = 24  # what a short string takes in a tensor
 _PREFETCH_BATCHES = 16
@@ -148,15 +147,13 @@ class _Rows:
         return np.random.SeedSequence(self._settings.seed).spawn(2)
 
 
-def _chain(
-    first: Iterator[blocks.Block], then: Iterator[blocks.Block]
-) -> Iterator[blocks.Block]:
+def _chain(first: Iterator[blocks.Block], then: Iterator[blocks.Block]) -> Iterator[blocks.Block]:
     yield from first
     yield from then
 
 
 def _super_batch(columns: tuple[schema_lib.Feature, ...], batch_size: int) -> int:
-    """How many batches to hand over at a time: about a megabyte of them."""
+    """How many batches to hand over at a time: up to some megabytes of them."""
     sizes = {"string": _STRING_BYTES, "int64": 8, "float32": 4}
     row_bytes = sum(sizes[column.dtype] * math.prod(column.shape) for column in columns)
     return max(1, min(_MAX_SUPER_BATCH, _SUPER_BATCH_BYTES // (row_bytes * batch_size)))

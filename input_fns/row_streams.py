@@ -9,10 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from input_fns import blocks
-from input_fns import conversion
-from input_fns import errors
-from input_fns import inference
+from input_fns import blocks, conversion, errors, inference
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources

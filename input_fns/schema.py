@@ -89,7 +89,8 @@ class Schema:
         label = self._require_label()
         if label.dtype == "float32":
             return "regression"
-        if label.vocabulary is not None or (label.categorical and label.high is not None):
+        ids = label.categorical and label.high is not None and (label.low or 0) >= 0
+        if label.vocabulary is not None or ids:
             return "classification"
         raise errors.SchemaError(
             f"Label {label.name!r} is {label.dtype} without its known values. Give it a "

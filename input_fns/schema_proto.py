@@ -258,4 +258,3 @@ def _default(
     if feature.presence.min_fraction >= 1.0 or not feature.HasField("presence"):
         return None
     return _EMPTY[dtype]
-

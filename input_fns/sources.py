@@ -9,11 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from input_fns import blocks
-from input_fns import csv_files
-from input_fns import errors
-from input_fns import idx_files
-from input_fns import packaged
+from input_fns import blocks, csv_files, errors, idx_files, packaged
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 
@@ -146,6 +142,10 @@ def open_source(
         weight = weight or (schema.weight.name if schema.weight else "")
     if not settings.data:
         patterns = settings.train_data if role == "train" else settings.eval_data
+        if not patterns:
+            raise errors.SettingsError(
+                "There is no evaluation data. Pass --eval_data beside --train_data."
+            )
         return CsvSource(csv_files.find_files(patterns), label, weight, settings.task)
     data = packaged.find(settings.data)
     files = data.train_files if role == "train" else data.eval_files

@@ -7,8 +7,7 @@ import math
 
 import numpy as np
 
-from input_fns import blocks
-from input_fns import statistics
+from input_fns import blocks, statistics
 
 MAX_DISTINCT = 10_000
 _TOP = 20

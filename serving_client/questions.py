@@ -7,14 +7,12 @@ a serialised tf.Example with all its columns.
 
 import dataclasses
 import re
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Optional, Sequence
 
 import numpy as np
 
 from serving_client import client as client_lib
-from serving_client import encoding
-from serving_client import errors
-from serving_client import metadata
+from serving_client import encoding, errors, metadata
 from serving_client import rows as rows_lib
 from serving_client import wire
 
@@ -102,7 +100,8 @@ def ask(
     question: Question,
     batch: Sequence[rows_lib.Row],
     place: str,
-    **version: Any,
+    version: Optional[int] = None,
+    version_label: Optional[str] = None,
 ) -> list[Answer]:
     """Returns the answer to each row of a batch.
 
@@ -111,26 +110,30 @@ def ask(
         question: How to ask.
         batch: The rows; all have the columns that the question was chosen for.
         place: The rows' file, for messages.
-        **version: version and version_label, as the client takes them.
+        version: Number of the version, or None.
+        version_label: Label of the version, or None.
 
     Raises:
         errors.InputError: A value does not fit; with file, row, column and value.
     """
-    version["signature_name"] = question.signature.name
+    how = (question.signature.name, version, version_label)
     if not question.as_examples:
         columns = _columns(question.signature, batch, place)
-        return _split(client.predict(columns, **version), batch)
+        return _split(client.predict(columns, *how), batch)
     examples = [_example(row, place) for row in batch]
     if question.signature.method_name == metadata.CLASSIFY:
         return [
-            {"classes": [label for label, _ in classes], "scores": [score for _, score in classes]}
-            for classes in client.classify(examples, **version)
+            {
+                "classes": [label for label, _ in classes],
+                "scores": np.array([score for _, score in classes], np.float32),
+            }
+            for classes in client.classify(examples, *how)
         ]
     if question.signature.method_name == metadata.REGRESS:
-        return [{"outputs": value} for value in client.regress(examples, **version)]
+        return [{"outputs": np.float32(value)} for value in client.regress(examples, *how)]
     (name,) = question.signature.inputs
     serialised = [example.SerializeToString() for example in examples]
-    return _split(client.predict({name: serialised}, **version), batch)
+    return _split(client.predict({name: serialised}, *how), batch)
 
 
 def _columns(
@@ -170,7 +173,7 @@ def _convert(row: rows_lib.Row, name: str, spec: metadata.TensorSpec, place: str
             tensor = wire.to_tensor_proto(value, data_type=spec.data_type)
             return wire.to_array(tensor)
         dtype = wire.numpy_dtype(spec.data_type)
-        return encoding.to_numbers(_number(value, dtype) if isinstance(value, str) else value, dtype)
+        return encoding.to_numbers(_number(value, dtype) if row.is_text else value, dtype)
     except ValueError as error:
         raise errors.InputError(
             f"{place}, row {row.number}, column {name}: {_shown(value)} is not {spec.dtype} "
@@ -197,14 +200,10 @@ def _number(text: str, dtype: np.dtype) -> Any:
 
 
 def _example(row: rows_lib.Row, place: str) -> Any:
-    """Returns a row as a tf.Example: text that is a number as this number; empty text left out."""
-    values = {}
-    for name, value in row.values.items():
-        if isinstance(value, str):
-            if value == "":
-                continue
-            value = _guess(value)
-        values[name] = value
+    """Returns a row as a tf.Example; of CSV, numbers are told from text, and empty cells left out."""
+    values = row.values
+    if row.is_text:
+        values = {name: _guess(text) for name, text in values.items() if text}
     try:
         return encoding.make_example(values)
     except errors.InputError as error:

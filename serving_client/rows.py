@@ -6,12 +6,11 @@ import contextlib
 import csv
 import dataclasses
 import gzip
-import io
 import json
 import os
 import pathlib
 import sys
-from typing import Any, Callable, IO, Iterator, Mapping, Optional
+from typing import IO, Any, Callable, Iterator, Mapping, Optional, cast
 import zlib
 
 import numpy as np
@@ -30,11 +29,14 @@ class Row:
 
     Attributes:
         number: Its place, from 1, the header not counted.
-        values: Value by column: text from CSV; what JSON says from JSON lines.
+        values: Value by column.
+        is_text: Whether all values are text whose type has to be guessed, as in CSV; JSON says
+            types itself.
     """
 
     number: int
     values: Mapping[str, Any]
+    is_text: bool
 
 
 def file_format(path: str, wanted: Optional[str]) -> str:
@@ -102,7 +104,7 @@ def _read_csv(path: str, lines: IO[str]) -> Iterator[Row]:
                 raise errors.InputError(
                     f"{path}, row {number}: {len(cells)} values for {len(header)} columns."
                 )
-            yield Row(number, dict(zip(header, cells)))
+            yield Row(number, dict(zip(header, cells)), is_text=True)
     except csv.Error as error:
         raise errors.InputError(f"{path}, line {reader.line_num}: {error}.") from error
 
@@ -120,13 +122,14 @@ def _read_jsonl(path: str, lines: IO[str]) -> Iterator[Row]:
             raise errors.InputError(f"{path}, row {number}: not JSON: {error}.") from error
         if not isinstance(values, dict):
             raise errors.InputError(
-                f"{path}, row {number}: expected an object such as {{\"age\": 39}}; got "
+                f'{path}, row {number}: expected an object such as {{"age": 39}}; got '
                 f"{line.strip()[:60]!r}."
             )
         try:
-            yield Row(number, {name: _decode_b64(value) for name, value in values.items()})
+            values = {name: _decode_b64(value) for name, value in values.items()}
         except (binascii.Error, ValueError, TypeError) as error:
             raise errors.InputError(f"{path}, row {number}: bad b64 value: {error}.") from error
+        yield Row(number, values, is_text=False)
 
 
 def _decode_b64(value: Any) -> Any:
@@ -150,7 +153,8 @@ def open_output(path: str, wanted_format: Optional[str] = None) -> Iterator[Call
         wanted_format: `csv` or `jsonl`; None goes by the path, and is jsonl on standard output.
 
     Raises:
-        errors.ServerError: The file cannot be written.
+        errors.InputError: There is no place for the file.
+        errors.ClientError: Writing it fails.
     """
     if path == STANDARD:
         yield _writer(sys.stdout, wanted_format or JSONL)
@@ -164,17 +168,18 @@ def open_output(path: str, wanted_format: Optional[str] = None) -> Iterator[Call
             yield _writer(lines, chosen)
         os.replace(beside, place)
     except OSError as error:
-        raise errors.ClientError(
-            f"{path} cannot be written: {error.strerror or error}."
-        ) from error
+        unusable = isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError))
+        cls = errors.InputError if unusable else errors.ClientError
+        raise cls(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 def _open_for_writing(path: pathlib.Path, compressed: bool) -> IO[str]:
     """Returns a new text file."""
     if compressed:
-        return io.TextIOWrapper(gzip.GzipFile(path, "wb"), encoding="utf-8", newline="")
+        return cast(IO[str], gzip.open(path, "wt", encoding="utf-8", newline=""))
     return open(path, "w", encoding="utf-8", newline="")
 
 
@@ -211,6 +216,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")
     if isinstance(value, (np.ndarray, np.generic)):
+        if value.dtype.name == "bfloat16":
+            value = value.astype(np.float32)
+        if value.dtype in (np.float16, np.float32):
+            # By way of the shortest text that means the same number: 0.1, not 0.10000000149011612.
+            return np.asarray(value).astype(str).astype(np.float64).tolist()
         return value.tolist()
     if isinstance(value, complex):
         return [value.real, value.imag]
@@ -221,6 +231,7 @@ def _flatten(outputs: Mapping[str, Any]) -> dict[str, Any]:
     """Returns one cell a scalar: `name` for a scalar, `name_0`, `name_1`, ... for the others."""
     cells: dict[str, Any] = {}
     for name, value in outputs.items():
+        value = _plain(value) if isinstance(value, (np.ndarray, np.generic)) else value
         elements = np.asarray(value, dtype=object)
         texts = [
             _plain(element) if isinstance(element, bytes) else element

@@ -135,6 +135,6 @@ def _compile(model: Any, problem: Problem) -> Any:
             None if settings.optimizer else _DEFAULT_LEARNING_RATE,
         ),
         loss="sparse_categorical_crossentropy" if classification else "mse",
-        weighted_metrics=["accuracy"] if classification else ["mae"],
+        metrics=["accuracy"] if classification else ["mae"],
     )
     return keras_estimator.to_estimator(model, problem)

@@ -16,9 +16,18 @@ _LINEAR_LEARNING_RATE = 0.05
 
 def baseline(problem: Problem) -> Any:
     """Predicts the label's mean, or the classes' shares, whatever the features: what every other model has to beat."""
-    return _choose(problem, estimator.BaselineClassifier, estimator.BaselineRegressor)(
+    inner = _choose(problem, estimator.BaselineClassifier, estimator.BaselineRegressor)(
         optimizer=_optimizer(problem, "ftrl", 0.3), **_head(problem)
     )
+    kept = {problem.schema.features[0].name} | ({problem.schema.weight.name} if problem.schema.weight else set())
+
+    def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
+        # The wheel looks at features for the batch size only, but with more than one of them it makes its variable's
+        # initial value depend on a batch (baseline.py, _baseline_model_fn_builder_v2), and the first session then fails
+        # with "the iterator has not been initialized".
+        return inner.model_fn({name: features[name] for name in features if name in kept}, labels, mode, config)
+
+    return estimator.Estimator(model_fn, config=inner.config)
 
 
 def linear(problem: Problem) -> Any:

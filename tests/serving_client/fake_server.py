@@ -170,9 +170,7 @@ def serve(model: FakeModel) -> Iterator[str]:
             )
             for name, method in methods.items()
         }
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, handlers),)
-        )
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     port = server.add_insecure_port("localhost:0")
     server.start()
     try:
