@@ -9,12 +9,11 @@ that installing and running need no compiler.
 """
 
 import pathlib
+import subprocess
 import sys
 import tempfile
 
 from google.protobuf import descriptor_pb2
-import grpc_tools
-from grpc_tools import protoc
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "serving_client" / "protos"
@@ -29,13 +28,13 @@ def compile_protos() -> descriptor_pb2.FileDescriptorSet:
     Raises:
         RuntimeError: A file does not compile; protoc has printed why.
     """
-    well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
     sources = [str(path.relative_to(ROOT)) for path in sorted(PROTOS.glob("*.proto"))]
     with tempfile.TemporaryDirectory() as work:
         result = pathlib.Path(work) / "protos.binpb"
-        paths = [f"--proto_path={ROOT}", f"--proto_path={well_known}"]
+        # A process of its own: the compiler crashes in one that has imported TensorFlow.
+        compiler = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT}"]
         outputs = ["--include_imports", f"--descriptor_set_out={result}"]
-        if protoc.main(["protoc", *paths, *outputs, *sources]) != 0:
+        if subprocess.run([*compiler, *outputs, *sources], cwd=ROOT).returncode != 0:
             raise RuntimeError(f"protoc failed on {', '.join(sources)}.")
         descriptors = descriptor_pb2.FileDescriptorSet.FromString(result.read_bytes())
     for file in descriptors.file:

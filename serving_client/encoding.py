@@ -75,7 +75,7 @@ def to_numbers(value: Any, dtype: np.dtype) -> np.ndarray:
         lost = _lost(array, dtype)
         if not lost.any():
             return array.astype(dtype)
-    place = tuple(int(index[0]) for index in np.nonzero(lost))
+    place = tuple(np.argwhere(lost)[0].tolist())
     raise ValueError(f"{array[place]}{_at(place)} does not fit")
 
 
@@ -134,8 +134,9 @@ def _fill_feature(feature: Any, name: str, value: Any) -> None:
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     elements = _flat(value)
+    if not elements:
+        return  # a list of no kind is what parsers take as missing
     if all(isinstance(element, (str, bytes)) for element in elements):
-        # An empty list goes here too: parsers take an empty list of any kind as missing.
         feature.bytes_list.value.extend(
             element.encode() if isinstance(element, str) else element for element in elements
         )
@@ -143,7 +144,7 @@ def _fill_feature(feature: Any, name: str, value: Any) -> None:
         beyond = [element for element in elements if not -(2**63) <= element < 2**63]
         if beyond:
             raise errors.InputError(f"Feature {name!r}: {beyond[0]} does not fit into int64.")
-        feature.int64_list.value.extend(elements)
+        feature.int64_list.value.extend(map(int, elements))  # protobuf takes no bools here
     elif all(isinstance(element, (int, float)) for element in elements):
         feature.float_list.value.extend(elements)
     else:

@@ -17,7 +17,7 @@ from absl import app, flags
 import tqdm
 
 from serving_client import client as client_lib
-from serving_client import errors, metadata, questions
+from serving_client import errors, questions
 from serving_client import rows as rows_lib
 from serving_client import settings as settings_lib
 
@@ -136,10 +136,10 @@ def run(query: QuerySettings, connection: settings_lib.ClientSettings) -> int:
         raise errors.InputError(f"{query.input} has no rows.")
     with client_lib.PredictionClient(connection, query.model) as client:
         found = client.model_metadata(query.version, query.version_label)
-        question = questions.choose(found, query.signature_name or "", first.values)
-        ignored = questions.ignored_columns(question, first.values)
-        if ignored:
-            _note(f"signature {question.signature.name!r} does not take {', '.join(ignored)}.")
+        wanted = query.signature_name or ""
+        question = questions.choose(found, wanted, first.values)
+        for note in questions.notes(question, found, wanted, first.values):
+            _note(note)
         batches = _batches(itertools.chain([first], rows), query.batch_size)
         with rows_lib.open_output(query.output) as write, _progress() as progress:
             count = 0

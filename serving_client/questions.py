@@ -235,8 +235,27 @@ def _split(outputs: Mapping[str, np.ndarray], batch: Sequence[rows_lib.Row]) -> 
     return [{name: value[place] for name, value in kept.items()} for place in range(count)]
 
 
-def ignored_columns(question: Question, columns: Iterable[str]) -> list[str]:
-    """Returns the columns that are not sent, in their order."""
-    if question.as_examples:
+def notes(
+    question: Question, found: metadata.ModelMetadata, name: str, columns: Iterable[str]
+) -> list[str]:
+    """Returns what the user should know of a choice: columns not sent, tensors not covered.
+
+    Args:
+        question: What `choose` returned for the other arguments.
+        found: What the server says of the model.
+        name: The signature that the user wants, or "".
+        columns: The columns of the rows.
+    """
+    columns = list(columns)
+    chosen = question.signature
+    if not question.as_examples:
+        ignored = [column for column in columns if column not in chosen.inputs]
+        return [f"signature {chosen.name!r} does not take {', '.join(ignored)}."] * bool(ignored)
+    others = [one for one in found.signatures.values() if one.inputs and not takes_examples(one)]
+    if name or not others:
         return []
-    return [name for name in columns if name not in question.signature.inputs]
+    nearest = min(others, key=lambda one: (len(missing_columns(one, columns)), _rank(one)))
+    return [
+        f"the input lacks {', '.join(missing_columns(nearest, columns))} for signature "
+        f"{nearest.name!r}; rows are sent as tf.Examples to signature {chosen.name!r}."
+    ]

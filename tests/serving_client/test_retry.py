@@ -1,7 +1,6 @@
 """Repeating calls, with a clock and a sleep of the test's own."""
 
 import grpc
-import pytest
 
 from serving_client import retry
 

@@ -1,0 +1,314 @@
+"""estimator-query as a program of its own, against a real gRPC server."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import grpc
+import pytest
+
+from serving_client import main, settings, wire
+from tests.serving_client import fake_server
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CSV = "age,hours,job,label\n30,10,a,yes\n40,15.5,b,no\n50,0,c,no\n"
+JSONL = (
+    '{"age": 30, "hours": 10, "job": "a"}\n'
+    '{"age": 40, "hours": 15.5, "job": "b"}\n'
+    '{"age": 50, "hours": 0, "job": "c"}\n'
+)
+SCORES = [35.0, 47.75, 50.0]
+IGNORED = "note: signature 'tensors:predict' does not take label.\n"
+
+
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess:
+    """Returns what the program did."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "serving_client.main", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+
+
+def outputs(text: str) -> list[dict]:
+    """Returns the outputs of JSON lines, whose rows are numbered from 1."""
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["row"] for line in lines] == list(range(1, len(lines) + 1))
+    return [line["outputs"] for line in lines]
+
+
+@pytest.fixture
+def ask(address, tmp_path):
+    """Asks for the rows of a file of some text; returns what the program did."""
+
+    def ask(name: str, text: str, *flags: str) -> subprocess.CompletedProcess:
+        path = tmp_path / name
+        path.write_text(text)
+        server = [f"--server={address}", f"--model={fake_server.MODEL}"]
+        return run(*server, f"--input={path}", *flags)
+
+    return ask
+
+
+@pytest.mark.parametrize("name, text, note", [("a.csv", CSV, IGNORED), ("a.jsonl", JSONL, "")])
+def test_rows_are_sent_as_plain_tensors_and_answers_printed(ask, model, name, text, note):
+    done = ask(name, text, "--batch_size=2")
+    assert (done.returncode, done.stderr) == (0, note)
+    assert outputs(done.stdout) == [
+        {"score": [score], "text": job} for score, job in zip(SCORES, "abc")
+    ]
+    requests = model.asked(wire.PredictRequest)
+    assert [request.model_spec.signature_name for request in requests] == ["tensors:predict"] * 2
+    assert [wire.to_array(request.inputs["age"]).tolist() for request in requests] == [
+        [30, 40],
+        [50],
+    ]
+
+
+def test_examples_are_sent_where_the_columns_do_not_cover_the_tensors(ask, model):
+    del model.signatures["tensors:predict"]
+    done = ask("a.csv", CSV.replace("10,", "10.0,").replace(",0,", ",0.,"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row["score"] for row in outputs(done.stdout)] == [[score] for score in SCORES]
+    (request,) = model.asked(wire.PredictRequest)
+    assert request.model_spec.signature_name == "predict"
+
+
+def test_classification_signature_is_asked_with_classify(ask, model):
+    text = '{"age": 30, "hours": 10.5, "job": "a"}\n'
+    done = ask("b.jsonl", text, "--signature_name=classification", "--version=3")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert outputs(done.stdout) == [{"classes": ["no", "yes"], "scores": [64.75, 35.25]}]
+    assert model.asked(wire.ClassificationRequest)[-1].model_spec.version.value == 3
+
+
+def test_regression_signature_is_asked_with_regress(ask, model, tmp_path):
+    text = '{"age": 30, "hours": 10.5, "job": "a"}\n'
+    out = tmp_path / "out.csv"
+    flags = ["--signature_name=regression", "--version_label=stable", f"--output={out}"]
+    done = ask("a.jsonl", text, *flags)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"note: 1 rows answered, written to {out}.\n"
+    assert out.read_text() == "row,outputs\n1,35.25\n"
+    assert model.asked(wire.RegressionRequest)[-1].model_spec.version_label == "stable"
+
+
+def test_standard_input_is_read(address):
+    server = [f"--server={address}", f"--model={fake_server.MODEL}"]
+    done = run(*server, "--input=-", "--format=jsonl", stdin=JSONL)
+    assert [row["score"][0] for row in outputs(done.stdout)] == SCORES
+
+
+def test_nested_lists_and_vectors_of_one_take_the_shape_of_the_signature(ask, model):
+    score = {"score": fake_server.tensor_info("DT_FLOAT", [-1, 1])}
+    inputs = {
+        "age": fake_server.tensor_info("DT_INT64", [-1, 1]),
+        "hours": fake_server.tensor_info("DT_FLOAT", [-1, 1]),
+        "job": fake_server.tensor_info("DT_STRING", [-1, 2]),
+    }
+    model.signatures = {"tensors:predict": fake_server.signature("predict", inputs, score)}
+    done = ask("a.jsonl", '{"age": 1, "hours": [2], "job": ["x", "y"]}\n')
+    assert done.returncode == 0, done.stderr
+    (request,) = model.asked(wire.PredictRequest)
+    shapes = {name: wire.to_array(tensor).shape for name, tensor in request.inputs.items()}
+    assert shapes == {"age": (1, 1), "hours": (1, 1), "job": (1, 2)}
+
+
+@pytest.mark.parametrize(
+    "name, text, sentence",
+    [
+        (
+            "a.csv",
+            "age,hours,job\n30,10,a\nx1,5,b\n",
+            "row 2, column age: 'x1' is not int64 (could not convert string to float: 'x1').",
+        ),
+        (
+            "a.csv",
+            "age,hours,job\n3.5,10,a\n",
+            "row 1, column age: '3.5' is not int64 (3.5 does not fit).",
+        ),
+        (
+            "a.csv",
+            "age,hours,job\n3,,a\n",
+            "row 1, column hours: '' is not float32 (the value is empty).",
+        ),
+        (
+            "a.jsonl",
+            '{"age": "30", "hours": 1, "job": "a"}\n',
+            "row 1, column age: '30' is not int64 ('30' is not a number).",
+        ),
+        (
+            "a.jsonl",
+            '{"age": 3, "hours": 1, "job": 5}\n',
+            "row 1, column job: 5 is not string (A string tensor holds text or bytes; got 5).",
+        ),
+        (
+            "a.jsonl",
+            '{"age": 3, "hours": 1, "job": "a"}\n{"age": 3, "job": "a"}\n',
+            "row 2: column hours is missing.",
+        ),
+        (
+            "a.jsonl",
+            '{"age": 3, "hours": 1, "job": "a"}\n{"age": [1, 2], "hours": 2, "job": "a"}\n',
+            "rows 1 to 2, column age: values of different shapes ([2], []) cannot be sent together; "
+            "use --batch_size=1.",
+        ),
+    ],
+)
+def test_bad_value_is_named_by_file_row_column_and_value(ask, tmp_path, name, text, sentence):
+    done = ask(name, text)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {tmp_path / name}, {sentence}\n"
+
+
+def test_missing_columns_are_named(ask):
+    done = ask("a.csv", "age,label\n1,yes\n", "--signature_name=tensors:predict")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: The input lacks columns that signature 'tensors:predict' takes: hours, job; it has "
+        "age, label.\n"
+    )
+
+
+def test_falling_back_to_examples_says_which_columns_are_missing(ask):
+    done = ask("a.csv", "age,hours\n1,2.0\n", "--batch_size=1")
+    assert done.stderr.startswith(
+        "note: the input lacks job for signature 'tensors:predict'; rows are sent as tf.Examples to "
+        "signature 'predict'.\n"
+    )
+
+
+def test_unknown_signature_lists_known_ones(ask):
+    done = ask("a.csv", CSV, "--signature_name=predcit")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: Model 'half', version 7, has no signature 'predcit'; it has classification, "
+        "predict, regression, serving_default, tensors:predict.\n"
+    )
+
+
+def test_failure_in_a_later_batch_leaves_no_file(ask, model, tmp_path):
+    text = CSV.replace("50,0", "5x,0")
+    out = tmp_path / "out.jsonl"
+    done = ask("a.csv", text, "--batch_size=1", f"--output={out}")
+    assert done.returncode == 2
+    assert len(model.asked(wire.PredictRequest)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_refusal_of_the_server_is_a_wrong_request_and_its_failure_is_not(ask, model):
+    model.refusals = [(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(half)")]
+    done = ask("a.csv", CSV)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Servable not found for request: Latest(half); check the name" in done.stderr
+    model.refusals = [(grpc.StatusCode.INTERNAL, "out of luck")]
+    done = ask("a.csv", CSV)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("failed on the request for model 'half' (INTERNAL): out of luck.\n")
+
+
+def test_status_prints_a_line_a_version(address):
+    done = run(f"--server={address}", f"--model={fake_server.MODEL}", "--status")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "half version 7: AVAILABLE\nhalf version 6: END  error 5: no saved_model.pb\n"
+    )
+
+
+def test_metadata_prints_the_signatures(address):
+    done = run(f"--server={address}", f"--model={fake_server.MODEL}", "--metadata")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(
+        "half version 7\n\nclassification  (tensorflow/serving/classify)\n"
+    )
+    assert done.stdout.endswith(
+        "tensors:predict  (tensorflow/serving/predict)\n"
+        "  in   age: int64 [?]\n"
+        "  in   hours: float32 [?]\n"
+        "  in   job: string [?]\n"
+        "  out  score: float32 [?, 1]\n"
+        "  out  text: string [?]\n"
+    )
+
+
+def test_server_that_does_not_answer_is_named_with_the_deadline(dead_address):
+    done = run(f"--server={dead_address}", "--model=m", "--status", "--timeout_secs=0.5")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: No server answers at {dead_address} (deadline 0.5 s): ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "flags, sentence",
+    [
+        (["--model=m"], "--server is required. Run estimator-query --help for the list of flags."),
+        (
+            ["--server=a:1"],
+            "--model is required. Run estimator-query --help for the list of flags.",
+        ),
+        (["--server=a:1", "--model=m"], "--input is required, or one of --status and --metadata."),
+        (
+            ["--server=a:1", "--model=m", "--input=x.csv", "--batch_size=0"],
+            "--batch_size must be 1 or more; got 0.",
+        ),
+        (
+            ["--server=a:1", "--model=m", "--status", "--version=1", "--version_label=b"],
+            "Give --version or --version_label, not both.",
+        ),
+        (
+            ["--server=a:1", "--model=m", "--input=x.txt"],
+            "'x.txt' does not end in .csv or .jsonl (or .csv.gz, .jsonl.gz); say what it is with "
+            "--format.",
+        ),
+        (
+            ["--server=a:1", "--model=m", "--status", "--timeout_secs=0"],
+            "timeout_secs must be above 0",
+        ),
+        (
+            ["--server=a:1", "--model=m", "--status", "x"],
+            "unexpected argument 'x'; every setting is",
+        ),
+        (["--verison=1"], "Unknown command line flag 'verison'."),
+        (["--version=x"], "flag --version=x: invalid literal for int()"),
+        (["--format=xml"], "flag --format=xml: value should be one of <csv|jsonl>"),
+    ],
+)
+def test_wrong_flags_are_refused_with_one_sentence(flags, sentence):
+    done = run(*flags)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {sentence}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_missing_input_file_is_named(address, tmp_path):
+    server = [f"--server={address}", f"--model={fake_server.MODEL}"]
+    done = run(*server, f"--input={tmp_path}/none.csv")
+    assert done.returncode == 2
+    assert done.stderr == f"error: {tmp_path}/none.csv cannot be read: No such file or directory.\n"
+    (tmp_path / "empty.csv").write_text("age\n")
+    done = run(*server, f"--input={tmp_path}/empty.csv")
+    assert (done.returncode, done.stderr) == (2, f"error: {tmp_path}/empty.csv has no rows.\n")
+
+
+def test_help_lists_every_flag_by_group_without_tensorflow():
+    done = run("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    defined = {flag.name for flags in main.FLAGS.flags_by_module_dict().values() for flag in flags}
+    assert defined == {name for names in main._GROUPS.values() for name in names}
+    for name in defined:
+        assert f"\n  --{name}" in done.stdout
+    program = "import sys, serving_client.main; print('tensorflow' in sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert loaded.stdout == "False\n"
+
+
+def test_defaults_of_flags_are_those_of_the_settings():
+    assert main.FLAGS["timeout_secs"].default == settings.ClientSettings.timeout_secs
+    assert main.FLAGS["batch_size"].default == main.QuerySettings.batch_size
+    assert main.FLAGS["output"].default == main.QuerySettings.output
