@@ -114,6 +114,8 @@ def main(argv: list[str]) -> int:
         settings = settings_from_flags()
     except ValueError as error:
         return _failed(f"INVALID_ARGUMENT: {error}")
+    if flags.FLAGS.port_file and os.path.exists(flags.FLAGS.port_file):
+        os.remove(flags.FLAGS.port_file)  # of a server before this one
     # Before any thread is there, so that all of them leave the signals to _stop_on_signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -84,7 +84,7 @@ class ColumnScan:
         low, high = float(np.float32(low)), float(np.float32(high))
         return schema_lib.Feature(self.name, "float32", self.shape, default, None, low, high)
 
-    def statistics(self) -> statistics.NumericStatistics | statistics.StringStatistics:
+    def summary(self) -> statistics.NumericStatistics | statistics.StringStatistics:
         """Statistics of the column, over its good rows."""
         if not self.is_number:
             return self.text.finish(self.name)

@@ -157,7 +157,7 @@ def _number_column(cells: pa.Array, feature: schema_lib.Feature) -> Converted:
         if feature.default is None:
             bad, expected = bad | numbers.missing, f"{expected}, not an empty cell"
         else:
-            values[numbers.missing] = feature.default
+            values = np.where(numbers.missing, values.dtype.type(feature.default), values)
     return Converted(values, numbers.missing, bad, expected)
 
 

@@ -54,16 +54,17 @@ def read_header(path: str) -> tuple[str, ...]:
             compressed = plain.read(2) == _GZIP_MAGIC
             plain.seek(0)
             data = gzip.GzipFile(fileobj=plain) if compressed else plain
-            with io.TextIOWrapper(data, "utf-8-sig", newline="") as text:
+            # A cell that is not UTF-8 is a bad row, found in the pass over the rows.
+            with io.TextIOWrapper(data, "utf-8-sig", "surrogateescape", newline="") as text:
                 lines = (row for row in csv.reader(text) if row)
-                header, first = next(lines, None), _next_or_none(lines)
-    except UnicodeDecodeError as error:
-        raise errors.FileError(
-            f"{path} is not text in UTF-8 (byte {error.start}: {error.reason}). Convert it: iconv "
-            f"-f LATIN1 -t UTF-8 {path}, if it is Latin-1."
-        ) from error
+                header, first = next(lines, None), next(lines, None)
     except (OSError, EOFError, zlib.error, csv.Error) as error:
         raise _unreadable(path, error) from error
+    if header is not None and not _is_utf8("".join(header)):
+        raise errors.FileError(
+            f"{path} is not text in UTF-8, its header is {ascii(','.join(header))}. Convert it: "
+            f"iconv -f LATIN1 -t UTF-8 {path}, if it is Latin-1."
+        )
     if header is None:
         raise errors.FileError(f"{path} is empty. Expected a line with the columns' names.")
     if first is None:
@@ -140,11 +141,13 @@ def _row_numbers(first: int, count: int, misshapen: list[blocks.BadRow]) -> np.n
     return numbers[:count]
 
 
-def _next_or_none(lines: Iterator[list[str]]) -> list[str] | None:
+def _is_utf8(text: str) -> bool:
+    """Whether the text was decoded without an escape."""
     try:
-        return next(lines, None)
-    except UnicodeDecodeError:
-        return []  # a cell that is not UTF-8 is a bad row, which the pass over the rows reports
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unreadable(path: str, error: Exception) -> errors.FileError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 import gzip
 import math
-from typing import IO
 import zlib
 
 import numpy as np
@@ -70,7 +69,7 @@ def _open(path: str) -> gzip.GzipFile:
         raise errors.FileError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
-def _read_shape(file: IO[bytes], path: str, rank: int) -> tuple[int, ...]:
+def _read_shape(file: gzip.GzipFile, path: str, rank: int) -> tuple[int, ...]:
     header = _read(file, path, 4).tolist()
     if header[:2] != [0, 0] or header[2] != _UNSIGNED_BYTE or header[3] != rank:
         raise errors.FileError(
@@ -84,7 +83,7 @@ def _read_shape(file: IO[bytes], path: str, rank: int) -> tuple[int, ...]:
     return shape
 
 
-def _read(file: IO[bytes], path: str, size: int) -> np.ndarray:
+def _read(file: gzip.GzipFile, path: str, size: int) -> np.ndarray:
     try:
         data = file.read(size)
     except (OSError, EOFError, zlib.error) as error:

@@ -62,7 +62,8 @@ def scan(
     """
     columns = _make_columns(source, schema)
     converter = None if schema is None else conversion.Converter(schema, with_label=True)
-    count, bad_count, examples = 0, 0, []
+    count, bad_count = 0, 0
+    examples: list[blocks.BadRow] = []
     for file in source.files:
         for raw in source.read(file):
             converted = {name: column.read(raw, converter) for name, column in columns.items()}
@@ -90,7 +91,7 @@ def scan(
     return ScanResult(
         _to_schema(columns, source),
         statistics_lib.DatasetStatistics(
-            count, tuple(column.statistics() for column in columns.values())
+            count, tuple(column.summary() for column in columns.values())
         ),
         count,
         bad_count,

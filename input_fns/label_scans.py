@@ -62,7 +62,7 @@ class LabelScan(column_scans.ColumnScan):
             self._feature = self._decide()
         return self._feature
 
-    def statistics(self) -> statistics.NumericStatistics | statistics.StringStatistics:
+    def summary(self) -> statistics.NumericStatistics | statistics.StringStatistics:
         """Of a class how often each occurs, of an amount its moments."""
         feature = self.feature()
         if feature.dtype == "string" or feature.categorical:

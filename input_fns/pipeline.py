@@ -87,7 +87,7 @@ class _Rows:
         self._chunk = super_batch * settings.batch_size
         self._cached: blocks.Block | None = None
 
-    def blocks(self) -> Iterator[blocks.Block]:
+    def super_batches(self) -> Iterator[blocks.Block]:
         """Blocks for one iteration over the dataset."""
         settings = self._settings
         file_rng, row_rng = (np.random.default_rng(s) for s in self._seeds())
@@ -174,7 +174,7 @@ def _make_dataset(
             signature.append(tf.TensorSpec([None, None, *column.shape], column.dtype))
 
     def generate() -> Iterator[tuple[np.ndarray, ...]]:
-        for block in rows.blocks():
+        for block in rows.super_batches():
             for part in rows.cut(block):
                 yield _flatten(part, columns, rows.batch_of(part))
 

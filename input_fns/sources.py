@@ -101,8 +101,8 @@ class IdxSource:
             FileError: a file is unusable.
         """
         self._labels = labels
-        self.files = (images,)
-        self.column_names = (idx_files.IMAGE, idx_files.LABEL)
+        self.files: tuple[str, ...] = (images,)
+        self.column_names: tuple[str, ...] = (idx_files.IMAGE, idx_files.LABEL)
         self.label_column, self.weight_column = idx_files.LABEL, ""
         self.task = "classification"
         idx_files.read_shape(images, 3)

@@ -138,3 +138,16 @@ class ModelServer:
         grpc_server.start()
         self._grpc, self.port = grpc_server, port
         _logger.info("gRPC listens on %s", ports.address(settings.host, port))
+        if settings.rest_api_port:
+            self._open_rest()
+
+    def _open_rest(self) -> None:
+        settings = self.settings
+        # Loaded only when asked for: most servers speak gRPC alone.
+        from estimator_app.serving import rest, rest_server
+
+        bound = ports.bind(settings.host, max(settings.rest_api_port, 0), "rest_api_port")
+        api = rest.RestApi(self._table, settings.rest_api_timeout_in_ms)
+        self._rest = rest_server.RestServer(api, bound, settings.grace_secs)
+        self.rest_port = self._rest.port
+        _logger.info("REST listens on %s", ports.address(settings.host, self.rest_port))

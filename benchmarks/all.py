@@ -1,0 +1,14 @@
+"""Runs every benchmark, one after the other: `make bench`."""
+
+from benchmarks import input_speed, memory, quality
+
+
+def main() -> None:
+    """Prints all figures."""
+    input_speed.main()
+    quality.main()
+    memory.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Peak resident memory of `estimator-train` on census repeated 1, 10 and 50 times, streamed and with --cache."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+
+from benchmarks import sides
+
+REPEATS = (1, 10, 50)
+SHUFFLE_BUFFER = 20_000  # below the rows of one repeat, so that every size is streamed
+STEPS = 3000
+
+
+def main() -> None:
+    """Prints peak MiB by size, and the growth from the smallest to the largest."""
+    sides.heading(f"peak resident memory of estimator-train, {STEPS} steps of dnn, shuffle_buffer {SHUFFLE_BUFFER:,}")
+    peaks: dict[tuple[bool, int], float] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        files = {repeat: _repeat_census(directory, repeat) for repeat in REPEATS}
+        for cache in (False, True):
+            for repeat, (path, rows) in files.items():
+                measured = sides.measure("benchmarks.memory", [path, str(int(cache))])
+                peaks[cache, repeat] = measured["MiB"]
+                size = os.path.getsize(path) / 2**20
+                print(
+                    f"   {'--cache' if cache else 'streamed':<9} {rows:>10,} rows {size:>7.1f} MiB of CSV: "
+                    f"peak {measured['MiB']:7.0f} MiB",
+                    flush=True,
+                )
+    small, large = REPEATS[0], REPEATS[-1]
+    for cache in (False, True):
+        grown = peaks[cache, large] - peaks[cache, small]
+        print(f"   {'--cache' if cache else 'streamed':<9} {small} -> {large} times the rows: {grown:+.0f} MiB")
+
+
+def _repeat_census(directory: str, repeat: int) -> tuple[str, int]:
+    """Writes census's training rows `repeat` times under one header; returns path and number of rows."""
+    from input_fns import packaged
+
+    with gzip.open(packaged.find("census").train_files[0]) as file:
+        header, *rows = file.read().splitlines(keepends=True)
+    path = os.path.join(directory, f"census_{repeat}.csv")
+    with open(path, "wb") as file:
+        file.write(header)
+        for _ in range(repeat):
+            file.writelines(rows)
+    return path, repeat * len(rows)
+
+
+def _run_side(path: str, cache: str) -> None:
+    """Runs the program on one file and reports its peak resident memory."""
+    from input_fns import packaged
+
+    with tempfile.TemporaryDirectory() as model_dir:
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "estimator_app.main",
+                f"--train_data={path}",
+                f"--eval_data={packaged.find('census').eval_files[0]}",
+                "--label_column=income",
+                "--model=dnn",
+                f"--model_dir={model_dir}",
+                f"--max_steps={STEPS}",
+                f"--save_checkpoints_steps={STEPS}",
+                f"--shuffle_buffer={SHUFFLE_BUFFER}",
+                f"--cache={'true' if cache == '1' else 'false'}",
+                "--progress=none",
+            ],
+            check=True,
+        )
+    # Kilobytes on Linux (getrusage(2)).
+    sides.report({"MiB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024})
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        _run_side(*sys.argv[1:])
+    else:
+        main()

@@ -1,0 +1,220 @@
+"""The REST API over the served models: a request's method, path and body to a status and a body.
+
+Nothing here knows HTTP beyond that; `rest_server` does. Source: TF Serving's
+http_rest_api_handler.cc, http_rest_api_util.cc and http_server.cc.
+"""
+
+import dataclasses
+import json
+import re
+from typing import Any
+import urllib.parse
+
+from google.protobuf import descriptor
+
+from estimator_app.serving import json_examples, json_tensors, json_text, models, servicers
+from export import errors, signatures
+from serving_client import wire
+
+_PREDICTION = re.compile(
+    r"/v1/models/([^/:]+)(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?:(classify|regress|predict)",
+    re.IGNORECASE | re.ASCII,
+)
+_STATUS = re.compile(
+    r"/v1/models(?:/([^/:]+))?(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?(?:/(metadata))?",
+    re.IGNORECASE | re.ASCII,
+)
+_HTTP_STATUS = {
+    errors.Code.OK: 200,
+    errors.Code.INVALID_ARGUMENT: 400,
+    errors.Code.FAILED_PRECONDITION: 400,
+    errors.Code.OUT_OF_RANGE: 400,
+    errors.Code.UNAUTHENTICATED: 401,
+    errors.Code.PERMISSION_DENIED: 403,
+    errors.Code.NOT_FOUND: 404,
+    errors.Code.ALREADY_EXISTS: 409,
+    errors.Code.ABORTED: 409,
+    errors.Code.RESOURCE_EXHAUSTED: 429,
+    errors.Code.CANCELLED: 499,
+    errors.Code.UNIMPLEMENTED: 501,
+    errors.Code.UNAVAILABLE: 503,
+    errors.Code.DEADLINE_EXCEEDED: 504,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What goes back to the caller.
+
+    Attributes:
+        status: HTTP status.
+        body: its bytes.
+        content_type: of the body.
+    """
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+class RestApi:
+    """Answers requests. Methods may be called from several threads at once."""
+
+    def __init__(self, table: models.ModelTable, timeout_ms: int) -> None:
+        """Serves the models of `table`; a run may take `timeout_ms` milliseconds."""
+        self._table = table
+        self._timeout_ms = timeout_ms
+        self._prediction = servicers.PredictionService(table)
+        self._status = servicers.ModelService(table)
+
+    def answer(self, method: str, path: str, body: bytes) -> Answer:
+        """Answers one request.
+
+        Args:
+            method: such as `POST`.
+            path: as it was sent, percent-encoded, with the query string.
+            body: unpacked.
+        """
+        if not path[:4].lower() == "/v1/":
+            return Answer(404, _NOT_FOUND_PAGE, "text/html")
+        try:
+            return Answer(200, json_text.encode(self._dispatch(method, path, body)))
+        except errors.ServableError as error:
+            return error_answer(error)
+
+    def _dispatch(self, method: str, path: str, body: bytes) -> str:
+        pattern = {"POST": _PREDICTION, "GET": _STATUS}.get(method)
+        match = pattern.fullmatch(path) if pattern else None
+        if match:
+            name, version, label, verb = match.groups()
+            spec = _spec(name, version, label)
+            if method == "GET":
+                return self._describe(spec, verb)
+            if verb in ("predict", "classify", "regress"):
+                return getattr(self, f"_{verb}")(spec, json_text.parse_object(body))
+        raise errors.invalid_argument(f"Malformed request: {method} {path}")
+
+    def _predict(self, spec: "_Spec", body: dict[str, Any]) -> str:
+        name = json_tensors.signature_name(body)
+        key = name or signatures.DEFAULT_NAME
+        with self._table.acquire(spec.name, spec.version, spec.label) as (_, model):
+            if key not in model.signatures:
+                raise errors.invalid_argument(
+                    f'Serving signature name: "{key}" not found in signature def'
+                )
+            specs = model.signatures[key].inputs
+            if not specs:
+                raise errors.invalid_argument(
+                    f"Failed to get input map for signature: {name or 'DEFAULT'}"
+                )
+            inputs, rows = json_tensors.read_inputs(body, specs)
+            outputs = model.predict(inputs, key, timeout_ms=self._timeout_ms)
+        return json_outputs.write_outputs(outputs, rows)
+
+    def _classify(self, spec: "_Spec", body: dict[str, Any]) -> str:
+        name = json_tensors.signature_name(body)
+        examples = json_examples.read_examples(body)
+        with self._table.acquire(spec.name, spec.version, spec.label) as (_, model):
+            labels, scores = model.classify(examples, name, self._timeout_ms)
+        return json_examples.write_classes(servicers.class_rows(labels, scores))
+
+    def _regress(self, spec: "_Spec", body: dict[str, Any]) -> str:
+        name = json_tensors.signature_name(body)
+        examples = json_examples.read_examples(body)
+        with self._table.acquire(spec.name, spec.version, spec.label) as (_, model):
+            values = model.regress(examples, name, self._timeout_ms)
+        return json_examples.write_values(values)
+
+    def _describe(self, spec: "_Spec", verb: str | None) -> str:
+        """The status of a model, or its metadata; both are protobuf's JSON of the gRPC answer."""
+        if not spec.name:
+            raise errors.invalid_argument("Missing model name in request.")
+        if verb != "metadata":
+            request = wire.GetModelStatusRequest()
+            spec.fill(request.model_spec)
+            return json.dumps(_as_json(self._status.get_model_status(request, 0)), indent=1)
+        request = wire.GetModelMetadataRequest(metadata_field=[wire.SIGNATURE_DEF])
+        spec.fill(request.model_spec)
+        response = self._prediction.get_model_metadata(request, 0)
+        definitions = wire.SignatureDefMap.FromString(response.metadata[wire.SIGNATURE_DEF].value)
+        return json.dumps(
+            {
+                "model_spec": _as_json(response.model_spec),
+                "metadata": {wire.SIGNATURE_DEF: _as_json(definitions)},
+            },
+            indent=1,
+        )
+
+
+def error_answer(error: errors.ServableError) -> Answer:
+    """`{"error": "<message>"}` with the status of the error's code; texts are not cut."""
+    writer = json_text.Writer()
+    writer.value({"error": error.message})
+    return Answer(_HTTP_STATUS.get(error.code, 500), json_text.encode(writer.text()))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Spec:
+    """Which model and version a path names."""
+
+    name: str
+    version: int | None
+    label: str
+
+    def fill(self, message: Any) -> None:
+        message.name = self.name
+        if self.version is not None:
+            message.version.value = self.version
+        elif self.label:
+            message.version_label = self.label
+
+
+def _spec(name: str | None, version: str | None, label: str | None) -> _Spec:
+    if version is not None and int(version) >= 2**63:
+        raise errors.invalid_argument(f"Failed to convert version: {version} to numeric.")
+    return _Spec(
+        urllib.parse.unquote(name or ""),
+        None if version is None else int(version),
+        urllib.parse.unquote(label or ""),
+    )
+
+
+def _as_json(message: Any) -> Any:
+    """Protobuf's JSON of a message with every field shown: enums by name, 64-bit integers as text.
+
+    Written here because the option that shows every field has another name in each protobuf.
+    """
+    if message.DESCRIPTOR.full_name == "google.protobuf.Int64Value":
+        return str(message.value)
+    shown: dict[str, Any] = {}
+    for field in message.DESCRIPTOR.fields:
+        if field.has_presence and not message.HasField(field.name):
+            continue
+        value = getattr(message, field.name)
+        if field.message_type and field.message_type.GetOptions().map_entry:
+            content = field.message_type.fields_by_name["value"]
+            shown[field.name] = {key: _as_value(value[key], content) for key in sorted(value)}
+        elif isinstance(value, (str, bytes, int, float)) or hasattr(value, "DESCRIPTOR"):
+            shown[field.name] = _as_value(value, field)
+        else:
+            shown[field.name] = [_as_value(item, field) for item in value]
+    return shown
+
+
+def _as_value(value: Any, field: Any) -> Any:
+    if field.message_type:
+        return _as_json(value)
+    if field.enum_type:
+        known = field.enum_type.values_by_number.get(value)
+        return known.name if known else value
+    if field.cpp_type in (
+        descriptor.FieldDescriptor.CPPTYPE_INT64,
+        descriptor.FieldDescriptor.CPPTYPE_UINT64,
+    ):
+        return str(value)
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+_NOT_FOUND_PAGE = (
+    b"<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>\n"
+)
