@@ -12,7 +12,14 @@ import urllib.parse
 
 from google.protobuf import descriptor
 
-from estimator_app.serving import json_examples, json_tensors, json_text, models, servicers
+from estimator_app.serving import (
+    json_examples,
+    json_outputs,
+    json_tensors,
+    json_text,
+    models,
+    servicers,
+)
 from export import errors, signatures
 from serving_client import wire
 
