@@ -107,11 +107,11 @@ def concat(blocks: Sequence[Block]) -> Block:
     if len(blocks) == 1:
         return blocks[0]
     columns: dict[str, Column] = {}
-    for name, first in blocks[0].columns.items():
+    for name in blocks[0].columns:
         parts = [block.columns[name] for block in blocks]
-        columns[name] = (
-            _concat_strings(parts) if isinstance(first, Strings) else np.concatenate(parts)
-        )
+        strings = [part for part in parts if isinstance(part, Strings)]
+        arrays = [part for part in parts if not isinstance(part, Strings)]
+        columns[name] = _concat_strings(strings) if strings else np.concatenate(arrays)
     return Block(sum(block.num_rows for block in blocks), columns)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_MAX_SHOWN = 200  # characters of a bad cell in an error; bad_rows.csv has all of them
+
 
 class InputError(ValueError):
     """The data, or a request about the data, is not usable as given."""
@@ -34,7 +36,8 @@ class BadRowError(InputError):
         self.path, self.row, self.column = path, row, column
         self.value, self.expected = value, expected
         where = f", column {column!r}" if column else ""
+        shown = value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}..."
         super().__init__(
-            f"{path}, row {row}{where}: expected {expected}, found {value!r}. Correct the row, or "
+            f"{path}, row {row}{where}: expected {expected}, found {shown!r}. Correct the row, or "
             "pass --bad_rows=skip to leave such rows out and keep them in bad_rows.csv."
         )
