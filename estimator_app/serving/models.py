@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import logging
 import threading
-from typing import Callable, Iterator, Mapping
+from typing import Callable, Iterator
 
 import tensorflow as tf
 
@@ -281,45 +281,6 @@ class ServedModel:
     def _set(self, status: VersionStatus) -> None:
         with self._lock:
             self._statuses[status.version] = status
-
-
-class ModelTable:
-    """The models of a server, looked up as requests name them (TF Serving: server_core.cc)."""
-
-    def __init__(self, models: Mapping[str, ServedModel]) -> None:
-        self._models = models
-
-    @contextlib.contextmanager
-    def acquire(
-        self, name: str, version: int | None = None, label: str = ""
-    ) -> Iterator[tuple[int, servable.Servable]]:
-        """Holds the version that a request asks for; see ServedModel.acquire.
-
-        Raises:
-            errors.ServableError: there is no such model, version or label.
-        """
-        if not name:
-            raise errors.invalid_argument("ModelSpec has no name specified.")
-        if version is None and label:
-            raise errors.invalid_argument(f"Unrecognized servable version label: {label}")
-        if name not in self._models:
-            raise not_found(name, version)
-        with self._models[name].acquire(version) as held:
-            yield held
-
-    def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
-        """The states of a model's versions (TF Serving: get_model_status_impl.cc).
-
-        Raises:
-            errors.ServableError: nothing of the kind was ever seen.
-        """
-        found = self._models[name].statuses(version) if name in self._models else []
-        if not found:
-            what = "any versions" if version is None else f"version {version}"
-            raise errors.ServableError(
-                errors.Code.NOT_FOUND, f"Could not find {what} of model {name}"
-            )
-        return found
 
 
 def not_found(name: str, version: int | None) -> errors.ServableError:

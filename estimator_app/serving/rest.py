@@ -17,7 +17,7 @@ from estimator_app.serving import (
     json_outputs,
     json_tensors,
     json_text,
-    models,
+    model_table,
     servicers,
 )
 from export import errors, signatures
@@ -67,7 +67,7 @@ class Answer:
 class RestApi:
     """Answers requests. Methods may be called from several threads at once."""
 
-    def __init__(self, table: models.ModelTable, timeout_ms: int) -> None:
+    def __init__(self, table: model_table.ModelTable, timeout_ms: int) -> None:
         """Serves the models of `table`; a run may take `timeout_ms` milliseconds."""
         self._table = table
         self._timeout_ms = timeout_ms

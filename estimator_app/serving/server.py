@@ -11,11 +11,12 @@ from concurrent import futures
 import logging
 import os
 import threading
+import time
 from typing import Any
 
 import grpc
 
-from estimator_app.serving import models, ports, servicers
+from estimator_app.serving import model_table, models, ports, servicers
 from estimator_app.serving import settings as serving_settings
 
 _logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class ModelServer:
             max_load_retries=settings.max_num_load_retries,
             load_retry_wait_secs=settings.load_retry_interval_micros / 1e6,
         )
-        self._table = models.ModelTable({settings.model_name: self._model})
+        self._table = model_table.ModelTable({settings.model_name: self._model})
         self._grpc: grpc.Server | None = None
         self._rest: Any = None
         self._lock = threading.Lock()
@@ -106,12 +107,13 @@ class ModelServer:
         if not first:
             self._stopped.wait()
             return
+        deadline = time.monotonic() + grace_secs
         if self._rest is not None:
             self._rest.begin_stop()
         if self._grpc is not None:
             self._grpc.stop(grace_secs).wait()
         if self._rest is not None:
-            self._rest.stop(grace_secs)
+            self._rest.stop(max(deadline - time.monotonic(), 0))
         self._model.stop()
         self._stopped.set()
 

@@ -11,12 +11,12 @@ from typing import Any
 import grpc
 import numpy as np
 
-from estimator_app.serving import models, status
+from estimator_app.serving import model_table, status
 from export import errors, signatures
 from serving_client import wire
 
 
-def generic_handlers(table: models.ModelTable) -> list[grpc.GenericRpcHandler]:
+def generic_handlers(table: model_table.ModelTable) -> list[grpc.GenericRpcHandler]:
     """What a gRPC server needs in order to answer from `table`."""
     methods: dict[str, Callable[[Any, int], Any]] = {
         **PredictionService(table).methods(),
@@ -43,7 +43,7 @@ class PredictionService:
     All raise errors.ServableError with the codes and texts of TF Serving.
     """
 
-    def __init__(self, table: models.ModelTable) -> None:
+    def __init__(self, table: model_table.ModelTable) -> None:
         self._table = table
 
     def methods(self) -> dict[str, Callable[[Any, int], Any]]:
@@ -120,7 +120,7 @@ class PredictionService:
 class ModelService:
     """What is known of the models themselves."""
 
-    def __init__(self, table: models.ModelTable) -> None:
+    def __init__(self, table: model_table.ModelTable) -> None:
         self._table = table
 
     def methods(self) -> dict[str, Callable[[Any, int], Any]]:
