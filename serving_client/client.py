@@ -105,7 +105,14 @@ class PredictionClient:
             request.inputs[name].CopyFrom(tensor)
         response = self.predict_request(request)
         self._forget_metadata_of_other(response.model_spec, version, version_label)
-        return {name: wire.to_array(tensor) for name, tensor in sorted(response.outputs.items())}
+        try:
+            return {name: wire.to_array(one) for name, one in sorted(response.outputs.items())}
+        except wire.TensorError as error:
+            raise errors.ServerError(
+                f"The server at {self.settings.address} answered for model {self.model!r} with an "
+                f"output that cannot be read: {error}",
+                **self._context(),
+            ) from error
 
     def predict_request(self, request: Any) -> Any:
         """Returns the PredictResponse to a PredictRequest.

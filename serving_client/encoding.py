@@ -6,6 +6,7 @@ A value is only changed where nothing is lost: whole floats become integers, int
 
 from typing import Any, Mapping
 
+from google.protobuf import message
 import numpy as np
 
 from serving_client import errors, metadata, wire
@@ -116,10 +117,13 @@ def make_example(features: Any) -> Any:
             out. An Example (ours or TensorFlow's) or a serialised one is taken as it is.
 
     Raises:
-        errors.InputError: A value is none of these.
+        errors.InputError: A value is none of these, or the bytes are no Example.
     """
     if isinstance(features, bytes):
-        return wire.Example.FromString(features)
+        try:
+            return wire.Example.FromString(features)
+        except message.DecodeError as error:
+            raise errors.InputError(f"{features[:40]!r} is no serialised tf.Example.") from error
     if not isinstance(features, Mapping):
         return wire.adopt(features, wire.Example)
     example = wire.Example()

@@ -151,14 +151,14 @@ def from_rpc_error(
         timeout_secs: The deadline that the call had, in seconds.
     """
     code = error.code()
-    details = error.details() or "no details given"
+    details = " ".join((error.details() or "no details given").split())  # one line, also of two
     cls, sentence = _BY_CODE.get(code, _OTHER)
     message = sentence.format(
         address=address,
         model=model,
         timeout_secs=timeout_secs,
         code=code.name,
-        details=details.rstrip(". \n"),
+        details=details.rstrip("."),
     )
     return cls(
         message,

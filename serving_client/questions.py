@@ -144,41 +144,77 @@ def _columns(
     for name, spec in signature.inputs.items():
         if name not in batch[0].values and name in signature.optional_inputs:
             continue
-        values = [_convert(row, name, spec, place) for row in batch]
-        shapes = {value.shape for value in values}
-        if len(shapes) > 1:
-            raise errors.InputError(
-                f"{place}, rows {batch[0].number} to {batch[-1].number}, column {name}: values of "
-                f"different shapes ({', '.join(sorted(map(str, map(list, shapes))))}) cannot be "
-                "sent together; use --batch_size=1."
-            )
-        stacked = np.stack(values)
+        stacked = _stack(batch, name, spec, place)
         if spec.shape is not None and stacked.ndim == 1 and spec.shape[1:] == (1,):
             stacked = stacked[:, None]  # one number a row where the model takes vectors of one
         columns[name] = stacked
     return columns
 
 
-def _convert(row: rows_lib.Row, name: str, spec: metadata.TensorSpec, place: str) -> np.ndarray:
-    """Returns one value as an array of the dtype that spec asks for.
+def _stack(
+    batch: Sequence[rows_lib.Row], name: str, spec: metadata.TensorSpec, place: str
+) -> np.ndarray:
+    """Returns the values of one column as an array of the dtype that spec asks for; [n, ...].
 
     Raises:
-        errors.InputError: It does not fit.
+        errors.InputError: A value does not fit, or two are of different shapes.
+    """
+    try:
+        return _convert([_value(row, name, spec, place) for row in batch], spec)
+    except ValueError as error:
+        whole = error
+    shapes = set()
+    for row in batch:  # slower, but it finds the row
+        value = _value(row, name, spec, place)
+        try:
+            shapes.add(_convert(value, spec).shape)
+        except ValueError as error:
+            raise _misfit(row, name, spec, place, error) from error
+    if len(shapes) == 1:
+        raise errors.InputError(f"{place}, column {name}: {whole}") from whole
+    raise errors.InputError(
+        f"{place}, rows {batch[0].number} to {batch[-1].number}, column {name}: values of different "
+        f"shapes ({', '.join(sorted(map(str, map(list, shapes))))}) cannot be sent together; use "
+        "--batch_size=1."
+    )
+
+
+def _value(row: rows_lib.Row, name: str, spec: metadata.TensorSpec, place: str) -> Any:
+    """Returns one value; a number for text of CSV where spec wants one.
+
+    Raises:
+        errors.InputError: It is missing, or no number.
     """
     if name not in row.values:
         raise errors.InputError(f"{place}, row {row.number}: column {name} is missing.")
     value = row.values[name]
+    if not row.is_text or spec.dtype == "string":
+        return value
     try:
-        if spec.dtype == "string":
-            tensor = wire.to_tensor_proto(value, data_type=spec.data_type)
-            return wire.to_array(tensor)
-        dtype = wire.numpy_dtype(spec.data_type)
-        return encoding.to_numbers(_number(value, dtype) if row.is_text else value, dtype)
+        return _number(value, wire.numpy_dtype(spec.data_type))
     except ValueError as error:
-        raise errors.InputError(
-            f"{place}, row {row.number}, column {name}: {_shown(value)} is not {spec.dtype} "
-            f"({str(error).rstrip('.')})."
-        ) from error
+        raise _misfit(row, name, spec, place, error) from error
+
+
+def _convert(value: Any, spec: metadata.TensorSpec) -> np.ndarray:
+    """Returns a value, or a list of those of a batch, as an array of the dtype of spec.
+
+    Raises:
+        ValueError: It does not fit.
+    """
+    if spec.dtype == "string":
+        return wire.to_array(wire.to_tensor_proto(value, data_type=spec.data_type))
+    return encoding.to_numbers(value, wire.numpy_dtype(spec.data_type))
+
+
+def _misfit(
+    row: rows_lib.Row, name: str, spec: metadata.TensorSpec, place: str, error: ValueError
+) -> errors.InputError:
+    """Returns the error for a value that is not of the dtype of spec."""
+    return errors.InputError(
+        f"{place}, row {row.number}, column {name}: {_shown(row.values[name])} is not {spec.dtype} "
+        f"({str(error).rstrip('.')})."
+    )
 
 
 def _number(text: str, dtype: np.dtype) -> Any:
@@ -194,9 +230,12 @@ def _number(text: str, dtype: np.dtype) -> Any:
         if text.lower() not in _BOOLS:
             raise ValueError("expected true, false, 1 or 0")
         return _BOOLS[text.lower()]
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    return complex(text) if dtype.kind == "c" else float(text)
+    try:
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        return complex(text) if dtype.kind == "c" else float(text)
+    except ValueError as error:
+        raise ValueError("it is no number") from error
 
 
 def _example(row: rows_lib.Row, place: str) -> Any:

@@ -58,6 +58,7 @@ class FakeModel:
         statuses: (version, state name, error code, error text) of GetModelStatus.
         refusals: (code, details) to refuse the next calls with, one a call.
         hold: A call waits here before it answers.
+        arrived: Set when a request has come.
         requests: All requests, in order.
     """
 
@@ -68,6 +69,7 @@ class FakeModel:
     )
     refusals: list[tuple[grpc.StatusCode, str]] = dataclasses.field(default_factory=list)
     hold: threading.Event = dataclasses.field(default_factory=threading.Event)
+    arrived: threading.Event = dataclasses.field(default_factory=threading.Event)
     requests: list[Any] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -78,6 +80,7 @@ class FakeModel:
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             self.requests.append(request)
+            self.arrived.set()
             self.hold.wait()
             if self.refusals:
                 context.abort(*self.refusals.pop(0))

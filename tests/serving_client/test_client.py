@@ -212,6 +212,21 @@ def test_model_status_lists_versions_with_their_errors(client):
     ]
 
 
+def test_output_that_cannot_be_read_is_the_servers_fault(client, model, monkeypatch):
+    def predict(request):
+        response = wire.PredictResponse()
+        response.outputs["score"].dtype = wire.DATA_TYPES["DT_RESOURCE"]
+        return response
+
+    monkeypatch.setattr(model, "Predict", predict)
+    with pytest.raises(errors.ServerError) as caught:
+        client.predict(INPUTS, "tensors:predict")
+    assert str(caught.value).endswith(
+        "answered for model 'half' with an output that cannot be read: A tensor of type DT_RESOURCE "
+        "cannot be turned into an array."
+    )
+
+
 def test_metadata_that_cannot_be_read_is_the_servers_fault(client, model, monkeypatch):
     monkeypatch.setattr(wire, "_SIGNATURE_DEF_URL", "type.googleapis.com/other.Message")
     with pytest.raises(errors.ServerError, match="metadata that cannot be read"):

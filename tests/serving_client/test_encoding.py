@@ -141,3 +141,9 @@ def test_value_that_no_feature_holds_is_refused(value, sentence):
     with pytest.raises(errors.InputError) as caught:
         encoding.make_example({"x": value})
     assert str(caught.value) == sentence
+
+
+def test_bytes_that_are_no_example_are_refused():
+    with pytest.raises(errors.InputError) as caught:
+        encoding.make_example(b"39,Private")
+    assert str(caught.value) == "b'39,Private' is no serialised tf.Example."

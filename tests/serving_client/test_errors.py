@@ -69,6 +69,13 @@ def test_other_codes_are_named():
     )
 
 
+def test_text_of_several_lines_becomes_one():
+    failure = Failure(CODES.INVALID_ARGUMENT, "Matrix size\n\t [[{{node y}}]]")
+    error = errors.from_rpc_error(failure, "m", "host:1", 1)
+    assert str(error).endswith("for model 'm': Matrix size [[{{node y}}]].")
+    assert error.details == "Matrix size\n\t [[{{node y}}]]"
+
+
 def test_docstring_draws_the_whole_tree():
     for cls in vars(errors).values():
         if isinstance(cls, type) and issubclass(cls, errors.ClientError):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -124,7 +125,7 @@ def test_nested_lists_and_vectors_of_one_take_the_shape_of_the_signature(ask, mo
         (
             "a.csv",
             "age,hours,job\n30,10,a\nx1,5,b\n",
-            "row 2, column age: 'x1' is not int64 (could not convert string to float: 'x1').",
+            "row 2, column age: 'x1' is not int64 (it is no number).",
         ),
         (
             "a.csv",
@@ -282,6 +283,33 @@ def test_wrong_flags_are_refused_with_one_sentence(flags, sentence):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: {sentence}")
     assert done.stderr.count("\n") == 1
+
+
+def test_interrupt_ends_the_program_with_130_and_leaves_no_file(address, model, tmp_path):
+    path, out = tmp_path / "a.csv", tmp_path / "out.jsonl"
+    path.write_text(CSV)
+    model.hold.clear()
+    flags = [f"--server={address}", f"--model={fake_server.MODEL}", f"--input={path}"]
+    program = [sys.executable, "-m", "serving_client.main", *flags, f"--output={out}"]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert model.arrived.wait(timeout=60)
+        process.send_signal(signal.SIGINT)
+        _, printed = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "error: interrupted.\n")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_reader_that_has_enough_is_no_error(address, tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(JSONL * 2000)
+    flags = [f"--server={address}", f"--model={fake_server.MODEL}", f"--input={path}"]
+    program = [sys.executable, "-m", "serving_client.main", *flags, "--batch_size=1000"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(program, text=True, cwd=ROOT, **pipes) as process:
+        assert process.stdout.readline().startswith('{"row": 1,')
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
 
 
 def test_missing_input_file_is_named(address, tmp_path):
