@@ -17,94 +17,75 @@ A message of the official Python packages is accepted wherever one of these is; 
 """
 
 import dataclasses
-import functools
-import math
-import pathlib
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-import numpy as np
+from google.protobuf import message_factory
+
+from serving_client import messages, tensors
 
 # ------------------------------------------------------------------------------------- messages
 
-
-class TensorError(ValueError):
-    """A TensorProto that says nothing sensible, or an array that no TensorProto can hold."""
-
-
-def _load_pool() -> descriptor_pool.DescriptorPool:
-    """Returns a pool of its own with the descriptors of protos.binpb."""
-    data = pathlib.Path(__file__).with_name("protos.binpb").read_bytes()
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
-        pool.AddSerializedFile(file.SerializeToString())
-    return pool
-
-
 # Of all our messages and services; a reflection service needs it.
-POOL = _load_pool()
+POOL = messages.POOL
 
+BytesList = messages.message_class("tensorflow.BytesList")
+Example = messages.message_class("tensorflow.Example")
+Feature = messages.message_class("tensorflow.Feature")
+Features = messages.message_class("tensorflow.Features")
+FloatList = messages.message_class("tensorflow.FloatList")
+Int64List = messages.message_class("tensorflow.Int64List")
+SignatureDef = messages.message_class("tensorflow.SignatureDef")
+TensorInfo = messages.message_class("tensorflow.TensorInfo")
+TensorProto = tensors.TensorProto
+TensorShapeProto = messages.message_class("tensorflow.TensorShapeProto")
 
-def message_class(full_name: str) -> Any:
-    """Returns the class of the message full_name, such as `tensorflow.serving.ModelSpec`.
-
-    Raises:
-        KeyError: The pool has no such message.
-    """
-    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(full_name))
-
-
-BytesList = message_class("tensorflow.BytesList")
-Example = message_class("tensorflow.Example")
-Feature = message_class("tensorflow.Feature")
-Features = message_class("tensorflow.Features")
-FloatList = message_class("tensorflow.FloatList")
-Int64List = message_class("tensorflow.Int64List")
-SignatureDef = message_class("tensorflow.SignatureDef")
-TensorInfo = message_class("tensorflow.TensorInfo")
-TensorProto = message_class("tensorflow.TensorProto")
-TensorShapeProto = message_class("tensorflow.TensorShapeProto")
-
-Class = message_class("tensorflow.serving.Class")
-ClassificationRequest = message_class("tensorflow.serving.ClassificationRequest")
-ClassificationResponse = message_class("tensorflow.serving.ClassificationResponse")
-ClassificationResult = message_class("tensorflow.serving.ClassificationResult")
-Classifications = message_class("tensorflow.serving.Classifications")
-ExampleList = message_class("tensorflow.serving.ExampleList")
-ExampleListWithContext = message_class("tensorflow.serving.ExampleListWithContext")
-FileSystemStoragePathSourceConfig = message_class(
+Class = messages.message_class("tensorflow.serving.Class")
+ClassificationRequest = messages.message_class("tensorflow.serving.ClassificationRequest")
+ClassificationResponse = messages.message_class("tensorflow.serving.ClassificationResponse")
+ClassificationResult = messages.message_class("tensorflow.serving.ClassificationResult")
+Classifications = messages.message_class("tensorflow.serving.Classifications")
+ExampleList = messages.message_class("tensorflow.serving.ExampleList")
+ExampleListWithContext = messages.message_class("tensorflow.serving.ExampleListWithContext")
+FileSystemStoragePathSourceConfig = messages.message_class(
     "tensorflow.serving.FileSystemStoragePathSourceConfig"
 )
-GetModelMetadataRequest = message_class("tensorflow.serving.GetModelMetadataRequest")
-GetModelMetadataResponse = message_class("tensorflow.serving.GetModelMetadataResponse")
-GetModelStatusRequest = message_class("tensorflow.serving.GetModelStatusRequest")
-GetModelStatusResponse = message_class("tensorflow.serving.GetModelStatusResponse")
-InferenceResult = message_class("tensorflow.serving.InferenceResult")
-InferenceTask = message_class("tensorflow.serving.InferenceTask")
-Input = message_class("tensorflow.serving.Input")
-ModelConfig = message_class("tensorflow.serving.ModelConfig")
-ModelConfigList = message_class("tensorflow.serving.ModelConfigList")
-ModelServerConfig = message_class("tensorflow.serving.ModelServerConfig")
-ModelSpec = message_class("tensorflow.serving.ModelSpec")
-ModelVersionStatus = message_class("tensorflow.serving.ModelVersionStatus")
-MultiInferenceRequest = message_class("tensorflow.serving.MultiInferenceRequest")
-MultiInferenceResponse = message_class("tensorflow.serving.MultiInferenceResponse")
-PredictRequest = message_class("tensorflow.serving.PredictRequest")
-PredictResponse = message_class("tensorflow.serving.PredictResponse")
-Regression = message_class("tensorflow.serving.Regression")
-RegressionRequest = message_class("tensorflow.serving.RegressionRequest")
-RegressionResponse = message_class("tensorflow.serving.RegressionResponse")
-RegressionResult = message_class("tensorflow.serving.RegressionResult")
-ReloadConfigRequest = message_class("tensorflow.serving.ReloadConfigRequest")
-ReloadConfigResponse = message_class("tensorflow.serving.ReloadConfigResponse")
-SignatureDefMap = message_class("tensorflow.serving.SignatureDefMap")
-StatusProto = message_class("tensorflow.serving.StatusProto")
+GetModelMetadataRequest = messages.message_class("tensorflow.serving.GetModelMetadataRequest")
+GetModelMetadataResponse = messages.message_class("tensorflow.serving.GetModelMetadataResponse")
+GetModelStatusRequest = messages.message_class("tensorflow.serving.GetModelStatusRequest")
+GetModelStatusResponse = messages.message_class("tensorflow.serving.GetModelStatusResponse")
+InferenceResult = messages.message_class("tensorflow.serving.InferenceResult")
+InferenceTask = messages.message_class("tensorflow.serving.InferenceTask")
+Input = messages.message_class("tensorflow.serving.Input")
+ModelConfig = messages.message_class("tensorflow.serving.ModelConfig")
+ModelConfigList = messages.message_class("tensorflow.serving.ModelConfigList")
+ModelServerConfig = messages.message_class("tensorflow.serving.ModelServerConfig")
+ModelSpec = messages.message_class("tensorflow.serving.ModelSpec")
+ModelVersionStatus = messages.message_class("tensorflow.serving.ModelVersionStatus")
+MultiInferenceRequest = messages.message_class("tensorflow.serving.MultiInferenceRequest")
+MultiInferenceResponse = messages.message_class("tensorflow.serving.MultiInferenceResponse")
+PredictRequest = messages.message_class("tensorflow.serving.PredictRequest")
+PredictResponse = messages.message_class("tensorflow.serving.PredictResponse")
+Regression = messages.message_class("tensorflow.serving.Regression")
+RegressionRequest = messages.message_class("tensorflow.serving.RegressionRequest")
+RegressionResponse = messages.message_class("tensorflow.serving.RegressionResponse")
+RegressionResult = messages.message_class("tensorflow.serving.RegressionResult")
+ReloadConfigRequest = messages.message_class("tensorflow.serving.ReloadConfigRequest")
+ReloadConfigResponse = messages.message_class("tensorflow.serving.ReloadConfigResponse")
+SignatureDefMap = messages.message_class("tensorflow.serving.SignatureDefMap")
+StatusProto = messages.message_class("tensorflow.serving.StatusProto")
 
-_PackedTensor = message_class("estimator_service.PackedTensor")
-_DataType = POOL.FindEnumTypeByName("tensorflow.DataType")
+# -------------------------------------------------------------------------------------- tensors
 
-# The number of each TensorFlow dtype by its name: DATA_TYPES["DT_FLOAT"] is 1.
-DATA_TYPES: Mapping[str, int] = {value.name: value.number for value in _DataType.values}
+DATA_TYPES = tensors.DATA_TYPES
+TensorError = tensors.TensorError
+base_data_type = tensors.base_data_type
+data_type_name = tensors.data_type_name
+data_type_of = tensors.data_type_of
+numpy_dtype = tensors.numpy_dtype
+to_array = tensors.to_array
+to_tensor_proto = tensors.to_tensor_proto
+
+# ------------------------------------------------------------------------------------- adoption
 
 
 def adopt(message: Any, cls: Any) -> Any:
@@ -205,295 +186,3 @@ def unpack_signatures(response: Any) -> dict[str, Any]:
             f"{SignatureDefMap.DESCRIPTOR.full_name}; it holds {field.type_url!r}."
         )
     return dict(SignatureDefMap.FromString(field.value).signature_def)
-
-
-# -------------------------------------------------------------------------------------- tensors
-
-# TensorFlow dtype -> (numpy dtype of the elements, field that holds them one by one). HALF and
-# BFLOAT16 travel as their 16 bits; quantised types are the integers that they are stored in.
-_TENSORS: Mapping[str, tuple[str, str]] = {
-    "DT_FLOAT": ("<f4", "float_val"),
-    "DT_DOUBLE": ("<f8", "double_val"),
-    "DT_INT32": ("<i4", "int_val"),
-    "DT_UINT8": ("u1", "int_val"),
-    "DT_INT16": ("<i2", "int_val"),
-    "DT_INT8": ("i1", "int_val"),
-    "DT_STRING": ("O", "string_val"),
-    "DT_COMPLEX64": ("<c8", "scomplex_val"),
-    "DT_INT64": ("<i8", "int64_val"),
-    "DT_BOOL": ("?", "bool_val"),
-    "DT_QINT8": ("i1", "int_val"),
-    "DT_QUINT8": ("u1", "int_val"),
-    "DT_QINT32": ("<i4", "int_val"),
-    "DT_BFLOAT16": ("<u2", "half_val"),
-    "DT_QINT16": ("<i2", "int_val"),
-    "DT_QUINT16": ("<u2", "int_val"),
-    "DT_UINT16": ("<u2", "int_val"),
-    "DT_COMPLEX128": ("<c16", "dcomplex_val"),
-    "DT_HALF": ("<f2", "half_val"),
-    "DT_UINT32": ("<u4", "uint32_val"),
-    "DT_UINT64": ("<u8", "uint64_val"),
-}
-_PACKED_FIELDS = frozenset(field.name for field in _PackedTensor.DESCRIPTOR.fields)
-
-# numpy dtype name -> TensorFlow dtype; of several, the plain one.
-_FROM_NUMPY = {
-    np.dtype(code).name: name
-    for name, (code, _) in _TENSORS.items()
-    if not name.startswith(("DT_Q", "DT_BFLOAT16"))
-} | {"bfloat16": "DT_BFLOAT16"}
-
-# Elements beyond the sent ones repeat the last. No message could have carried more bytes than
-# this, so a shape that asks for more is an accident or an attack.
-_MAX_REPEATED_BYTES = 2**31
-
-
-def data_type_name(data_type: int) -> str:
-    """Returns a dtype's name as TensorFlow writes it in its messages, such as `DT_FLOAT`."""
-    value = _DataType.values_by_number.get(data_type)
-    return value.name if value else f"DataType {data_type}"
-
-
-def base_data_type(data_type: int) -> int:
-    """Returns the dtype of the values that a reference type refers to; any other unchanged."""
-    return data_type - 100 if data_type > 100 else data_type
-
-
-def numpy_dtype(data_type: int) -> np.dtype:
-    """Returns the dtype of the array that `to_array` makes from a tensor; strings are objects.
-
-    BFLOAT16 is ml_dtypes.bfloat16 where that package is installed (TensorFlow brings it), and
-    float32, which holds every bfloat16 exactly, elsewhere.
-
-    Raises:
-        TensorError: There is no array for this dtype.
-    """
-    name = data_type_name(base_data_type(data_type))
-    if name not in _TENSORS:
-        raise TensorError(f"Tensors of type {name} cannot be turned into arrays.")
-    if name == "DT_BFLOAT16":
-        return _bfloat16() or np.dtype(np.float32)
-    return np.dtype(_TENSORS[name][0]).newbyteorder("=")
-
-
-@functools.cache
-def _bfloat16() -> Optional[np.dtype]:
-    """Returns numpy's bfloat16, or None without ml_dtypes."""
-    try:
-        import ml_dtypes  # not a requirement; found only beside TensorFlow or JAX
-    except ImportError:
-        return None
-    return np.dtype(ml_dtypes.bfloat16)
-
-
-def data_type_of(dtype: np.dtype) -> int:
-    """Returns the TensorFlow dtype for arrays of a numpy dtype; text, bytes and objects are STRING.
-
-    Raises:
-        TensorError: TensorFlow has no such dtype.
-    """
-    dtype = np.dtype(dtype)
-    name = "DT_STRING" if dtype.kind in "SUO" else _FROM_NUMPY.get(dtype.name)
-    if name is None:
-        raise TensorError(f"Arrays of numpy type {dtype} cannot be sent as a tensor.")
-    return DATA_TYPES[name]
-
-
-def to_array(tensor: Any) -> np.ndarray:
-    """Returns a tensor's elements as an array of its own.
-
-    Both forms are read as TensorFlow reads them: tensor_content must have the exact size; of a
-    typed field, surplus elements are ignored, the last one is repeated for missing ones, and an
-    empty one means zeros (or empty strings).
-
-    Args:
-        tensor: A TensorProto, ours or TensorFlow's.
-
-    Returns:
-        Array of the tensor's shape; see `numpy_dtype` for its type. Strings are bytes objects.
-
-    Raises:
-        TensorError: The tensor has no usable dtype or shape, or content of the wrong size.
-    """
-    name = data_type_name(tensor.dtype)
-    if name not in _TENSORS:
-        raise TensorError(f"A tensor of type {name} cannot be turned into an array.")
-    dtype = np.dtype(_TENSORS[name][0])
-    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-    if tensor.tensor_shape.unknown_rank or min(shape, default=0) < 0:
-        raise TensorError(f"A tensor needs a complete shape; this {name} tensor has {list(shape)}.")
-    count = math.prod(shape)
-    if not tensor.tensor_content:
-        values = _repeat_last(_read_field(tensor, name, dtype), count, name)
-    elif name == "DT_STRING":
-        values = _read_string_content(tensor.tensor_content, count)
-    elif len(tensor.tensor_content) != count * dtype.itemsize:
-        raise TensorError(
-            f"A {name} tensor of shape {list(shape)} has {count * dtype.itemsize} bytes of "
-            f"tensor_content; got {len(tensor.tensor_content)}."
-        )
-    else:
-        values = np.frombuffer(tensor.tensor_content, dtype).copy()
-    try:
-        values = values.astype(dtype.newbyteorder("="), copy=False).reshape(shape)
-    except ValueError as error:  # more dimensions than numpy has
-        raise TensorError(f"numpy has no array of shape {list(shape)}: {error}.") from error
-    return _from_bfloat16_bits(values) if name == "DT_BFLOAT16" else values
-
-
-def _read_field(tensor: Any, name: str, dtype: np.dtype) -> np.ndarray:
-    """Returns the elements of the typed field of the dtype called name; [n], n as sent."""
-    field = _TENSORS[name][1]
-    if field in _PACKED_FIELDS:
-        # Python writes the field as one packed run, whoever filled it; see packed.proto.
-        run = getattr(_PackedTensor.FromString(tensor.SerializeToString()), field)
-        return np.frombuffer(run, dtype, count=len(run) // dtype.itemsize).copy()
-    values = list(getattr(tensor, field))
-    if name == "DT_STRING":
-        return _object_array(values)
-    if field == "half_val":
-        return np.array(values, np.int32).astype("<u2").view(dtype)
-    if field == "int_val":
-        return np.array(values, np.int32).astype(dtype)  # the low bits, as a C++ cast
-    return np.array(values, dtype)
-
-
-def _repeat_last(values: np.ndarray, count: int, name: str) -> np.ndarray:
-    """Returns exactly count elements: surplus cut, the last repeated, or zeros without any."""
-    if len(values) >= count:
-        return values[:count]
-    if count * values.itemsize > _MAX_REPEATED_BYTES:
-        raise TensorError(
-            f"A {name} tensor with {len(values)} elements claims a shape of {count} elements."
-        )
-    if len(values) == 0:
-        return np.full(count, b"" if name == "DT_STRING" else 0, values.dtype)
-    return np.concatenate([values, np.full(count - len(values), values[-1], values.dtype)])
-
-
-def _read_string_content(content: bytes, count: int) -> np.ndarray:
-    """Returns the strings of tensor_content: count varint lengths, then the bytes of each; [count].
-
-    Raises:
-        TensorError: The lengths and the bytes do not agree.
-    """
-    lengths: list[int] = []
-    place = 0
-    while len(lengths) < count and place < len(content):
-        length = shift = 0
-        while place < len(content):
-            byte = content[place]
-            place += 1
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        lengths.append(length)
-    if len(lengths) != count or place + sum(lengths) != len(content):
-        raise TensorError(
-            f"A DT_STRING tensor of {count} elements has {len(content)} bytes of tensor_content "
-            "that do not divide into that many strings."
-        )
-    values = []
-    for length in lengths:
-        values.append(content[place : place + length])
-        place += length
-    return _object_array(values)
-
-
-def _object_array(values: list) -> np.ndarray:
-    """Returns values as an array of objects; [len(values)]."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def _from_bfloat16_bits(bits: np.ndarray) -> np.ndarray:
-    """Returns the numbers whose bfloat16 bit patterns are given as uint16; same shape."""
-    bfloat16 = _bfloat16()
-    if bfloat16 is not None:
-        return bits.view(bfloat16)
-    return (bits.astype(np.uint32) << 16).view(np.float32)
-
-
-def _to_bfloat16_bits(array: np.ndarray) -> np.ndarray:
-    """Returns the uint16 bit patterns of an array rounded to bfloat16, half to even."""
-    if array.dtype.name == "bfloat16":
-        return array.view(np.uint16)
-    single = array.astype(np.float32)
-    bits = single.reshape(-1).view(np.uint32)
-    rounded = ((bits + (((bits >> 16) & 1) + 0x7FFF)) >> 16).astype(np.uint16)
-    not_a_number = np.isnan(single).reshape(-1)
-    rounded[not_a_number] = (bits[not_a_number] >> 16 | 0x40).astype(np.uint16)
-    return rounded.reshape(array.shape)
-
-
-def to_tensor_proto(array: Any, as_content: bool = True, data_type: Optional[int] = None) -> Any:
-    """Returns an array as a TensorProto.
-
-    Args:
-        array: Array or nested list of one shape; text is sent as UTF-8.
-        as_content: Whether numbers travel in tensor_content. Otherwise every element is written to
-            the typed field, as servers answer. Strings always go to string_val.
-        data_type: The TensorFlow dtype to send, such as `wire.DATA_TYPES["DT_FLOAT"]`; None takes
-            the one of the array. The values are cast to it without a check.
-
-    Raises:
-        TensorError: The array has no tensor: mixed or ragged rows, unknown type, objects that are
-            neither text nor bytes.
-    """
-    try:
-        values = array if isinstance(array, (np.ndarray, np.generic)) else _as_array(array)
-        values = np.asarray(values)
-        data_type = data_type_of(values.dtype) if data_type is None else data_type
-        name = data_type_name(data_type)
-        if name not in _TENSORS:
-            raise TensorError(f"An array cannot be sent as a tensor of type {name}.")
-        code, field = _TENSORS[name]
-        if name == "DT_BFLOAT16":
-            values = _to_bfloat16_bits(values)
-        elif name != "DT_STRING":
-            values = values.astype(code, order="C", copy=False)
-    except TensorError:
-        raise
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TensorError(f"The value has no tensor: {error}.") from error
-    tensor = TensorProto(dtype=data_type)
-    for size in values.shape:
-        tensor.tensor_shape.dim.add().size = size
-    if name == "DT_STRING":
-        tensor.string_val.extend(_as_bytes(value) for value in values.reshape(-1).tolist())
-    elif as_content:
-        tensor.tensor_content = values.tobytes()
-    elif field in _PACKED_FIELDS:
-        tensor.MergeFromString(_PackedTensor(**{field: values.tobytes()}).SerializeToString())
-    elif field == "half_val":
-        tensor.half_val.extend(values.reshape(-1).view(np.uint16).tolist())
-    else:
-        getattr(tensor, field).extend(values.reshape(-1).tolist())
-    return tensor
-
-
-def _as_array(value: Any) -> np.ndarray:
-    """Returns nested lists as an array; text and bytes stay the objects they are.
-
-    numpy's own type for bytes drops zero bytes at the end, which serialised messages may have.
-    """
-    first = value
-    while isinstance(first, (list, tuple)) and first:
-        first = first[0]
-    array = np.asarray(value, dtype=object if isinstance(first, (str, bytes)) else None)
-    return np.asarray(value, dtype=object) if array.dtype.kind in "SU" else array
-
-
-def _as_bytes(value: Any) -> bytes:
-    """Returns one element of a string tensor.
-
-    Raises:
-        TensorError: It is neither text nor bytes.
-    """
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, bytes):
-        return value
-    raise TensorError(f"A string tensor holds text or bytes; got {value!r}.")

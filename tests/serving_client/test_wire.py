@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serving_client import wire
+from serving_client import tensors, wire
 
 NUMPY_TYPES = (
     "float16 float32 float64 complex64 complex128 bool "
@@ -148,7 +148,7 @@ def test_bfloat16_is_exact_with_and_without_its_numpy_type(tf, monkeypatch):
         assert tf.io.parse_tensor(sent.SerializeToString(), tf.bfloat16).numpy().tolist() == (
             values.numpy().tolist()
         )
-    monkeypatch.setattr(wire, "_bfloat16", lambda: None)
+    monkeypatch.setattr(tensors, "_bfloat16", lambda: None)
     assert wire.to_array(proto).dtype == np.float32
     np.testing.assert_array_equal(wire.to_array(proto), expected)
 
