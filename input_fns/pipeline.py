@@ -23,7 +23,6 @@ MODES = ("train", "eval", "predict")
 _SUPER_BATCH_BYTES = 4 << 20
 _MAX_SUPER_BATCH = 64
 _STRING_BYTES = 24  # what a short string takes in a tensor
-_PREFETCH_BATCHES = 16
 
 
 def make_input_fn(
@@ -84,6 +83,7 @@ class _Rows:
         super_batch: int,
     ) -> None:
         self._reader, self._settings, self._training = reader, settings, training
+        self.super_batch = super_batch
         self._chunk = super_batch * settings.batch_size
         self._cached: blocks.Block | None = None
 
@@ -192,7 +192,7 @@ def _make_dataset(
 
     dataset = tf.data.Dataset.from_generator(generate, output_signature=tuple(signature))
     # The first prefetch runs Python, the second cuts batches: each in a thread of its own.
-    dataset = dataset.prefetch(1).map(to_batches).unbatch().prefetch(_PREFETCH_BATCHES)
+    dataset = dataset.prefetch(1).map(to_batches).unbatch().prefetch(rows.super_batch)
     options = tf.data.Options()
     # There is nothing to tune, and the tuner's thread takes a tenth of two cores.
     options.autotune.enabled = False
