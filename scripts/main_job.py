@@ -45,10 +45,11 @@ def main() -> int:
 
     rows = _read_lines(os.path.join(model_dir, "sample_rows.jsonl"))
     local = _read_lines(os.path.join(model_dir, "sample_predictions.jsonl"))
-    with _serve(os.path.join(model_dir, "export")) as address:
+    log = os.path.join(model_dir, "server.log")
+    with _serve(os.path.join(model_dir, "export"), log) as address:
         print(f"\nServing {_MODEL} on {address}, asking for {len(rows)} rows over gRPC\n")
         with serving_client.PredictionClient(address, _MODEL) as client:
-            names = client.model_metadata()["tensors:predict"].inputs
+            names = client.model_metadata().signatures["tensors:predict"].inputs
             served = client.predict(
                 {name: [row[name] for row in rows] for name in names}, signature_name="tensors:predict"
             )
@@ -64,14 +65,20 @@ def main() -> int:
             f"{served['classes'][row][0].decode():<6} {served['probabilities'][row][1]:>8.4f}  "
             f"{'yes' if equal[row] else 'NO'}"
         )
-    print(f"\n{sum(equal)} of {len(rows)} served answers equal the Estimator's own (within 1e-6).")
+    print(
+        f"\n{sum(equal)} of {len(rows)} served answers equal the Estimator's own (within 1e-6).\n\n"
+        f"model        {model_dir}\n"
+        f"export       {os.path.join(model_dir, 'export')}\n"
+        f"server log   {log}\n"
+        f"TensorBoard  {os.path.join(os.path.dirname(sys.executable), 'tensorboard')} --logdir={model_dir}"
+    )
     return 0 if all(equal) else 1
 
 
 @contextlib.contextmanager
-def _serve(base_path: str) -> Iterator[str]:
+def _serve(base_path: str, log: str) -> Iterator[str]:
     """Starts `estimator-serve` on a free port; yields its address and ends the process afterwards, whatever happens."""
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, open(log, "wb") as log_file:
         port_file = pathlib.Path(directory, "ports.json")
         server = subprocess.Popen(
             [
@@ -84,15 +91,16 @@ def _serve(base_path: str) -> Iterator[str]:
                 f"--model_base_path={os.path.abspath(base_path)}",
                 f"--port_file={port_file}",
             ],
-            stdout=subprocess.DEVNULL,
+            stdout=log_file,
+            stderr=subprocess.STDOUT,
         )
         try:
             deadline = time.monotonic() + _START_TIMEOUT_SECS
             while not port_file.exists():
                 if server.poll() is not None:
-                    raise SystemExit(f"error: estimator-serve ended with exit code {server.returncode}.")
+                    raise SystemExit(f"error: estimator-serve ended with exit code {server.returncode}; see {log}.")
                 if time.monotonic() > deadline:
-                    raise SystemExit(f"error: estimator-serve did not serve within {_START_TIMEOUT_SECS:.0f} s.")
+                    raise SystemExit(f"error: estimator-serve did not serve within {_START_TIMEOUT_SECS:.0f} s; see {log}.")
                 time.sleep(0.05)
             yield f"127.0.0.1:{json.loads(port_file.read_text())['port']}"
         finally:

@@ -1,0 +1,89 @@
+"""Small real jobs: the first rows of census, and one trained model that tests share."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import itertools
+import pathlib
+
+import pytest
+
+from estimator_app import run as run_lib, settings as settings_lib
+from estimator_app.result import RunResult
+from export import settings as export_settings
+from input_fns import packaged, settings as input_settings
+
+TRAIN_ROWS = 600
+EVAL_ROWS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """CSV files with the first rows of census."""
+
+    train: str
+    eval: str
+
+
+@pytest.fixture(scope="session")
+def census(tmp_path_factory) -> Files:
+    """600 training rows and 200 evaluation rows."""
+    directory = tmp_path_factory.mktemp("census")
+    data = packaged.find("census")
+    for name, source, rows in (("train", data.train_files[0], TRAIN_ROWS), ("eval", data.eval_files[0], EVAL_ROWS)):
+        with gzip.open(source, "rt", encoding="utf-8") as file:
+            (directory / f"{name}.csv").write_text("".join(itertools.islice(file, rows + 1)), encoding="utf-8")
+    return Files(str(directory / "train.csv"), str(directory / "eval.csv"))
+
+
+@pytest.fixture(scope="session")
+def make_settings(census):
+    """Returns settings of a job that takes a few seconds; keyword arguments go to the section that has the field."""
+
+    def make(model_dir: pathlib.Path, **changes: object) -> settings_lib.RunSettings:
+        values = {
+            "train_data": census.train,
+            "eval_data": census.eval,
+            "label_column": "income",
+            "batch_size": 32,
+            "model_dir": str(model_dir),
+            "model": "linear",
+            "hidden_units": (8,),
+            "max_steps": 20,
+            "save_summary_steps": 10,
+            "seed": 1,
+            **changes,
+        }
+
+        def section(cls: type) -> object:
+            names = {field.name for field in dataclasses.fields(cls)}
+            return cls(**{name: value for name, value in values.items() if name in names})
+
+        return settings_lib.RunSettings(
+            input=section(input_settings.InputSettings),
+            train=section(settings_lib.TrainSettings),
+            model=section(settings_lib.ModelSettings),
+            export=section(export_settings.ExportSettings),
+        )
+
+    return make
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A finished job."""
+
+    settings: settings_lib.RunSettings
+    result: RunResult
+
+    @property
+    def model_dir(self) -> pathlib.Path:
+        return pathlib.Path(self.settings.train.model_dir)
+
+
+@pytest.fixture(scope="session")
+def wide_and_deep(make_settings, tmp_path_factory) -> Job:
+    """A wide-and-deep classifier after 20 steps, exported. Shared: tests must not write into it."""
+    settings = make_settings(tmp_path_factory.mktemp("jobs") / "wide_and_deep", model="dnn_linear")
+    return Job(settings, run_lib.run(settings))
