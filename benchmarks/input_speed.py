@@ -38,8 +38,12 @@ def main() -> None:
     for name, values in figures.items():
         median = statistics.median(values)
         print(f"   {name:<10} {median:10,.0f} examples/s  {median / BATCH_SIZE:8.0f} steps/s")
-    print(f"   ours / taught    {sides.ratio(figures['ours'], figures['taught']):6.2f}   (target: at least 5)")
-    print(f"   ours / constant  {sides.ratio(figures['ours'], figures['constant']):6.2f}   (target: at least 0.8)")
+    print(
+        f"   ours / taught    {sides.ratio(figures['ours'], figures['taught']):6.2f}   (target: at least 5)"
+    )
+    print(
+        f"   ours / constant  {sides.ratio(figures['ours'], figures['constant']):6.2f}   (target: at least 0.8)"
+    )
 
 
 def _unpack(path: str) -> None:
@@ -53,13 +57,19 @@ def _run_side(name: str, csv: str) -> None:
     """Trains on one side's input and reports examples/s after the warm-up."""
     import tensorflow as tf
 
-    from estimator_app import progress, settings as settings_lib, training
+    from estimator_app import progress
+    from estimator_app import settings as settings_lib
+    from estimator_app import training
     from estimator_app.models import premade
     from estimator_app.models.problem import Problem
-    from input_fns import inference, pipeline, settings as input_settings, sources
+    from input_fns import inference, pipeline
+    from input_fns import settings as input_settings
+    from input_fns import sources
 
     tf.get_logger().setLevel("ERROR")
-    settings = input_settings.InputSettings(train_data=csv, label_column="income", batch_size=BATCH_SIZE, seed=1)
+    settings = input_settings.InputSettings(
+        train_data=csv, label_column="income", batch_size=BATCH_SIZE, seed=1
+    )
     source = sources.open_source(settings, "train")
     scanned = inference.scan(source, settings)
     ours = pipeline.make_input_fn(source, scanned.schema, settings, "train")
@@ -73,7 +83,12 @@ def _run_side(name: str, csv: str) -> None:
     with tempfile.TemporaryDirectory() as model_dir:
         train = settings_lib.TrainSettings(model_dir=model_dir, save_checkpoints_steps=10**9)
         estimator = premade.dnn(
-            Problem(scanned.schema, scanned.statistics, settings_lib.ModelSettings(), training.make_run_config(train))
+            Problem(
+                scanned.schema,
+                scanned.statistics,
+                settings_lib.ModelSettings(),
+                training.make_run_config(train),
+            )
         )
         if name == "constant":
             batch = tf.nest.map_structure(lambda tensor: tensor.numpy(), next(iter(ours())))
@@ -97,7 +112,8 @@ def _taught_pattern(path: str, columns: Any, schema: Any) -> Any:
     def parse(line: Any) -> Any:
         values = tf.io.decode_csv(line, defaults)
         features = {
-            name: tf.cast(value, tf.int64) if dtypes[name] == "int64" else value for name, value in zip(columns, values)
+            name: tf.cast(value, tf.int64) if dtypes[name] == "int64" else value
+            for name, value in zip(columns, values)
         }
         return features, features.pop("income")
 

@@ -18,7 +18,9 @@ STEPS = 3000
 
 def main() -> None:
     """Prints peak MiB by size, and the growth from the smallest to the largest."""
-    sides.heading(f"peak resident memory of estimator-train, {STEPS} steps of dnn, shuffle_buffer {SHUFFLE_BUFFER:,}")
+    sides.heading(
+        f"peak resident memory of estimator-train, {STEPS} steps of dnn, shuffle_buffer {SHUFFLE_BUFFER:,}"
+    )
     peaks: dict[tuple[bool, int], float] = {}
     with tempfile.TemporaryDirectory() as directory:
         files = {repeat: _repeat_census(directory, repeat) for repeat in REPEATS}
@@ -35,7 +37,9 @@ def main() -> None:
     small, large = REPEATS[0], REPEATS[-1]
     for cache in (False, True):
         grown = peaks[cache, large] - peaks[cache, small]
-        print(f"   {'--cache' if cache else 'streamed':<9} {small} -> {large} times the rows: {grown:+.0f} MiB")
+        print(
+            f"   {'--cache' if cache else 'streamed':<9} {small} -> {large} times the rows: {grown:+.0f} MiB"
+        )
 
 
 def _repeat_census(directory: str, repeat: int) -> tuple[str, int]:

@@ -18,11 +18,15 @@ _RESULT = "RESULT "
 def heading(title: str) -> None:
     """Prints what is measured, on what."""
     versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "tensorflow-estimator", "numpy", "pyarrow")
+        f"{name} {importlib.metadata.version(name)}"
+        for name in ("tensorflow", "tensorflow-estimator", "numpy", "pyarrow")
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     print(f"\n== {title}")
-    print(f"   {versions}, Python {platform.python_version()}, {os.cpu_count()} cores, {memory:.0f} GiB", flush=True)
+    print(
+        f"   {versions}, Python {platform.python_version()}, {os.cpu_count()} cores, {memory:.0f} GiB",
+        flush=True,
+    )
 
 
 def report(value: Mapping[str, Any]) -> None:
@@ -38,12 +42,18 @@ def measure(module: str, arguments: Sequence[str]) -> dict[str, Any]:
     """
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False, env=environment
+        [sys.executable, "-m", module, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     for line in done.stdout.splitlines():
         if line.startswith(_RESULT):
             return json.loads(line[len(_RESULT) :])
-    raise RuntimeError(f"{module} {' '.join(arguments)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    raise RuntimeError(
+        f"{module} {' '.join(arguments)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    )
 
 
 def measure_in_turn(

@@ -1,7 +1,9 @@
 """Exporters that publish: stage beside the versions, verify, rename, prune.
 
-The wheel's exporters decide *when* to export (final, latest, best). Theirs write straight into the place where servers look;
-these write into a staging directory, compare the staged model's answers with the Estimator's own, and only then rename it.
+The wheel's exporters decide *when* to export (final, latest, best). Theirs write straight into the place where
+servers look;
+these write into a staging directory, compare the staged model's answers with the Estimator's own, and only then
+rename it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from typing import Any, Optional
 
 from estimator_app import verification
 from estimator_app.compat import estimator
-from export import receivers, settings as export_settings, versions
+from export import receivers
+from export import settings as export_settings
+from export import versions
 from input_fns import schema as schema_lib
 
 _logger = logging.getLogger(__name__)
@@ -79,7 +83,9 @@ class PublishingExporter(estimator.Exporter):
         unlimited = {} if settings.exporter == "final" else {"exports_to_keep": None}
         self._decides = make(
             name="versions",
-            serving_input_receiver_fn=lambda: estimator.export.ServingInputReceiver(*receivers.make_receiver(schema)),
+            serving_input_receiver_fn=lambda: estimator.export.ServingInputReceiver(
+                *receivers.make_receiver(schema)
+            ),
             assets_extra=dict(assets_extra),
             **unlimited,
         )
@@ -100,7 +106,9 @@ class PublishingExporter(estimator.Exporter):
         step = int(eval_result["global_step"])
         self._on_evaluation(step, eval_result)
         with versions.staging_dir(self._export_dir) as staging:
-            staged = self._decides.export(estimator, staging, checkpoint_path, eval_result, is_the_final_export)
+            staged = self._decides.export(
+                estimator, staging, checkpoint_path, eval_result, is_the_final_export
+            )
             if staged is None:
                 return None
             staged = os.fsdecode(staged)

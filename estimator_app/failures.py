@@ -1,7 +1,7 @@
 """Which exceptions of a job are a user's mistake, which are a failure of the work, and which are ours.
 
-`train_and_evaluate` runs input functions inside TensorFlow, so that a mistake in the data arrives wrapped in an error of the
-runtime; the sentence is what people have to see, not the stack of ops around it.
+`train_and_evaluate` runs input functions inside TensorFlow, so that a mistake in the data arrives wrapped in an
+error of the runtime; the sentence is what people have to see, not the stack of ops around it.
 """
 
 from __future__ import annotations
@@ -34,15 +34,20 @@ def explain(error: BaseException) -> tuple[Optional[int], str]:
             return program.EXIT_WRONG_REQUEST, str(cause)
         if isinstance(cause, verification.VerificationError):
             return program.EXIT_FAILED, str(cause)
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
+        if isinstance(cause, OSError) and cause.errno in (
+            errno.ENOSPC,
+            errno.EROFS,
+            errno.EACCES,
+            errno.EDQUOT,
+        ):
             return program.EXIT_FAILED, (
-                f"Expected to write {cause.filename or 'a file'}, found: {cause.strerror}. Make room or permissions and "
-                f"start again; the job goes on from its last checkpoint."
+                f"Expected to write {cause.filename or 'a file'}, found: {cause.strerror}. Make room or permissions "
+                f"and start again; the job goes on from its last checkpoint."
             )
         if isinstance(cause, tf.errors.OpError) and _is_disk(cause):
             return program.EXIT_FAILED, (
-                f"Expected to write to the model directory, found: {_first_line(cause.message)}. Make room or permissions "
-                f"and start again; the job goes on from its last checkpoint."
+                f"Expected to write to the model directory, found: {_first_line(cause.message)}. Make room "
+                f"or permissions and start again; the job goes on from its last checkpoint."
             )
         cause = cause.__cause__ or cause.__context__
     return None, ""
@@ -50,7 +55,15 @@ def explain(error: BaseException) -> tuple[Optional[int], str]:
 
 def _is_disk(error: tf.errors.OpError) -> bool:
     text = error.message
-    return any(sign in text for sign in ("No space left on device", "Read-only file system", "Permission denied"))
+    return any(
+        sign in text
+        for sign in (
+            "No space left on device",
+            "Disk quota exceeded",
+            "Read-only file system",
+            "Permission denied",
+        )
+    )
 
 
 def _first_line(text: str) -> str:

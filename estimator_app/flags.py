@@ -6,6 +6,7 @@ A flag takes its default from the settings class that has the field, so a defaul
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from absl import flags
 
@@ -19,15 +20,35 @@ _TRAIN = settings.TrainSettings
 _EXPORT = export_settings.ExportSettings
 
 # Data.
-flags.DEFINE_string("data", _INPUT.data, "Packaged data set: census (with --model for tables) or mnist (mnist_mlp).")
-flags.DEFINE_string("train_data", _INPUT.train_data, "Your CSV files with a header, plain or .gz: globs, comma-separated.")
+flags.DEFINE_string(
+    "data", _INPUT.data, "Packaged data set: census (with --model for tables) or mnist (mnist_mlp)."
+)
+flags.DEFINE_string(
+    "train_data",
+    _INPUT.train_data,
+    "Your CSV files with a header, plain or .gz: globs, comma-separated.",
+)
 flags.DEFINE_string("eval_data", _INPUT.eval_data, "Evaluation files, as --train_data.")
 flags.DEFINE_string("label_column", _INPUT.label_column, "Column to predict.")
-flags.DEFINE_string("weight_column", _INPUT.weight_column, "Numeric column that weighs each row in loss and metrics.")
-flags.DEFINE_string("schema", _INPUT.schema, "TFX schema.pbtxt to use instead of inferring one from the training data.")
-flags.DEFINE_enum("task", _INPUT.task, input_settings.TASKS, "What the label is; auto decides from its values.")
+flags.DEFINE_string(
+    "weight_column",
+    _INPUT.weight_column,
+    "Numeric column that weighs each row in loss and metrics.",
+)
+flags.DEFINE_string(
+    "schema",
+    _INPUT.schema,
+    "TFX schema.pbtxt to use instead of inferring one from the training data.",
+)
+flags.DEFINE_enum(
+    "task", _INPUT.task, input_settings.TASKS, "What the label is; auto decides from its values."
+)
 flags.DEFINE_integer("batch_size", _INPUT.batch_size, "Rows a batch.")
-flags.DEFINE_integer("shuffle_buffer", _INPUT.shuffle_buffer, "Rows held for shuffling; bounds the memory of the input.")
+flags.DEFINE_integer(
+    "shuffle_buffer",
+    _INPUT.shuffle_buffer,
+    "Rows held for shuffling; bounds the memory of the input.",
+)
 flags.DEFINE_bool("cache", _INPUT.cache, "Hold all training rows in memory after the first pass.")
 flags.DEFINE_enum(
     "bad_rows",
@@ -38,14 +59,35 @@ flags.DEFINE_enum(
 )
 
 # Model.
-flags.DEFINE_string("model", _MODEL.model, "Model to train, by name (a wrong one lists all), or package.module:function.")
-flags.DEFINE_list("hidden_units", list(_MODEL.hidden_units), "Width of each hidden layer, first layer first.")
-flags.DEFINE_float("dropout", _MODEL.dropout, "Share of hidden outputs dropped in training, in [0, 1).")
-flags.DEFINE_enum("optimizer", _MODEL.optimizer or None, settings.OPTIMIZERS, "Optimizer; default: the model's own.")
-flags.DEFINE_float("learning_rate", _MODEL.learning_rate, "Step size of the optimizer; default: the model's own.")
+flags.DEFINE_string(
+    "model",
+    _MODEL.model,
+    "Model to train, by name (a wrong one lists all), or package.module:function.",
+)
+flags.DEFINE_list(
+    "hidden_units",
+    [str(units) for units in _MODEL.hidden_units],
+    "Width of each hidden layer, first layer first.",
+)
+flags.DEFINE_float(
+    "dropout", _MODEL.dropout, "Share of hidden outputs dropped in training, in [0, 1)."
+)
+flags.DEFINE_enum(
+    "optimizer",
+    _MODEL.optimizer or None,
+    settings.OPTIMIZERS,
+    "Optimizer; default: the model's own.",
+)
+flags.DEFINE_float(
+    "learning_rate", _MODEL.learning_rate, "Step size of the optimizer; default: the model's own."
+)
 
 # Training.
-flags.DEFINE_string("model_dir", _TRAIN.model_dir, "Directory of the job: checkpoints, logs, schema, settings. Required.")
+flags.DEFINE_string(
+    "model_dir",
+    _TRAIN.model_dir,
+    "Directory of the job: checkpoints, logs, schema, settings. Required.",
+)
 flags.DEFINE_integer("max_steps", _TRAIN.max_steps, "Global step at which training ends.")
 flags.DEFINE_float(
     "train_epochs",
@@ -54,26 +96,46 @@ flags.DEFINE_float(
 )
 flags.DEFINE_integer("eval_steps", _TRAIN.eval_steps, "Batches an evaluation reads; default: all.")
 flags.DEFINE_integer(
-    "save_checkpoints_steps", _TRAIN.save_checkpoints_steps, "Steps between checkpoints; each is evaluated."
+    "save_checkpoints_steps",
+    _TRAIN.save_checkpoints_steps,
+    "Steps between checkpoints; each is evaluated.",
 )
-flags.DEFINE_integer("keep_checkpoint_max", _TRAIN.keep_checkpoint_max, "Checkpoints that stay on disk.")
-flags.DEFINE_integer("save_summary_steps", _TRAIN.save_summary_steps, "Steps between points of TensorBoard's curves.")
+flags.DEFINE_integer(
+    "keep_checkpoint_max", _TRAIN.keep_checkpoint_max, "Checkpoints that stay on disk."
+)
+flags.DEFINE_integer(
+    "save_summary_steps", _TRAIN.save_summary_steps, "Steps between points of TensorBoard's curves."
+)
 flags.DEFINE_integer("seed", _TRAIN.seed, "Seed of initial weights, dropout and the order of rows.")
-flags.DEFINE_enum("progress", _TRAIN.progress, settings.PROGRESS, "How progress is shown; auto: a bar on a terminal.")
+flags.DEFINE_enum(
+    "progress",
+    _TRAIN.progress,
+    settings.PROGRESS,
+    "How progress is shown; auto: a bar on a terminal.",
+)
 
 # Export.
-flags.DEFINE_string("export_dir", _EXPORT.export_dir, "Base path of exported versions; default: MODEL_DIR/export.")
+flags.DEFINE_string(
+    "export_dir", _EXPORT.export_dir, "Base path of exported versions; default: MODEL_DIR/export."
+)
 flags.DEFINE_enum(
     "exporter",
     _EXPORT.exporter,
     export_settings.EXPORTERS,
     "final: once, after the last step; latest: after every evaluation; best: after every evaluation with a lower loss.",
 )
-flags.DEFINE_integer("exports_to_keep", _EXPORT.exports_to_keep, "Exported versions that stay on disk.")
+flags.DEFINE_integer(
+    "exports_to_keep", _EXPORT.exports_to_keep, "Exported versions that stay on disk."
+)
 
 GROUPS = {
     title: tuple(field.name for field in dataclasses.fields(section) if field.name in flags.FLAGS)
-    for title, section in (("Data", _INPUT), ("Model", _MODEL), ("Training", _TRAIN), ("Export", _EXPORT))
+    for title, section in (
+        ("Data", _INPUT),
+        ("Model", _MODEL),
+        ("Training", _TRAIN),
+        ("Export", _EXPORT),
+    )
 } | {"Output": ("verbosity",)}
 
 
@@ -84,8 +146,12 @@ def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:
       ValueError: a value, or a combination of values, that no job can have; one sentence.
     """
 
-    def section(cls: type, **converted: object) -> dict[str, object]:
-        given = {field.name: values[field.name].value for field in dataclasses.fields(cls) if field.name in values}
+    def section(cls: type, **converted: Any) -> dict[str, Any]:
+        given = {
+            field.name: values[field.name].value
+            for field in dataclasses.fields(cls)
+            if field.name in values
+        }
         return {**given, **converted}
 
     try:
@@ -97,6 +163,8 @@ def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:
     return settings.RunSettings(
         input=_INPUT(**section(_INPUT)),
         train=_TRAIN(**section(_TRAIN)),
-        model=_MODEL(**section(_MODEL, hidden_units=hidden_units, optimizer=values.optimizer or "")),
+        model=_MODEL(
+            **section(_MODEL, hidden_units=hidden_units, optimizer=values.optimizer or "")
+        ),
         export=_EXPORT(**section(_EXPORT)),
     )

@@ -43,8 +43,8 @@ def check(settings: settings_lib.RunSettings) -> None:
         differences = _differences(recorded, settings.as_dict())
         if differences:
             raise JobDirError(
-                f"Expected the settings that {model_dir} was made with, found others: {'; '.join(differences)}. Repeat the "
-                f"recorded values, or choose another --model_dir."
+                f"Expected the settings that {model_dir} was made with, found others: {'; '.join(differences)}. "
+                f"Repeat the recorded values, or choose another --model_dir."
             )
     elif os.path.isdir(model_dir) and any(
         name == "checkpoint" or name.startswith("model.ckpt-") for name in os.listdir(model_dir)
@@ -75,7 +75,7 @@ def write_json(path: str, value: Any) -> None:
 
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[Any]:
-    """Opens a text file that takes the place of `path` when it is complete, and leaves nothing behind when it is not."""
+    """Opens a text file that takes the place of `path` when it is complete, leaving nothing behind otherwise."""
     temporary = f"{path}.tmp-{os.getpid()}"
     try:
         with open(temporary, "w", encoding="utf-8") as file:
@@ -126,10 +126,11 @@ def _check_writable(model_dir: str) -> None:
             pass
     except NotADirectoryError:
         raise JobDirError(
-            f"Expected --model_dir={model_dir} to be a directory, found a file at {present}. Choose another --model_dir."
+            f"Expected --model_dir={model_dir} to be a directory, found a file at {present}. "
+            f"Choose another --model_dir."
         ) from None
     except OSError as error:
         raise JobDirError(
-            f"Expected --model_dir={model_dir} to be a directory that can be written to, found: {error.strerror}. Choose "
-            f"another --model_dir, or make room and permissions."
+            f"Expected --model_dir={model_dir} to be a directory that can be written to, found: {error.strerror}. "
+            f"Choose another --model_dir, or make room and permissions."
         ) from error

@@ -1,4 +1,4 @@
-"""`estimator-train`: flags -> settings -> train, evaluate, export. A door, not a room: the story is in `estimator_app.run`."""
+"""`estimator-train`: flags -> settings -> train, evaluate, export. A door; the story is in `estimator_app.run`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from absl import flags as absl_flags, logging as absl_logging
+from absl import flags as absl_flags
+from absl import logging as absl_logging
+from absl.logging import converter
 
 from estimator_app import flags, program
 
@@ -16,7 +18,8 @@ _USAGE = """
 estimator-train: trains, evaluates and exports an Estimator.
 
   estimator-train --data=census --model=dnn_linear --model_dir=runs/census
-  estimator-train --train_data='train*.csv.gz' --eval_data=eval.csv --label_column=price --model=dnn --model_dir=runs/prices
+  estimator-train --train_data='train*.csv.gz' --eval_data=eval.csv --label_column=price --model=dnn
+  --model_dir=runs/prices
 
 A second start with the same --model_dir goes on where the first ended. TF_CONFIG is honoured.
 Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 and 143 interrupted after a checkpoint.
@@ -31,7 +34,9 @@ def cli() -> NoReturn:
 def main(args: Sequence[str]) -> int:
     """Runs one job from the parsed flags; returns the exit code."""
     if args:
-        program.fail(f"Expected flags only, found '{args[0]}'. Run estimator-train --help for the list of flags.")
+        program.fail(
+            f"Expected flags only, found '{args[0]}'. Run estimator-train --help for the list of flags."
+        )
     # TensorFlow's C++ start-up chatter, unless the user asked for it; read when TensorFlow is first imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -47,7 +52,9 @@ def main(args: Sequence[str]) -> int:
     # Estimator's account of every session and checkpoint, only for those who ask with --verbosity=0.
     if not absl_flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.WARNING)
-    logging.getLogger("tensorflow").setLevel(absl_logging.converter.absl_to_standard(absl_logging.get_verbosity()))
+    logging.getLogger("tensorflow").setLevel(
+        converter.absl_to_standard(absl_logging.get_verbosity())
+    )
     try:
         result = run.run(settings, progress_stream=sys.stderr)
     except interruption.Interrupted as interrupted:

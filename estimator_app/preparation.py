@@ -10,9 +10,15 @@ from typing import Any, Optional
 
 import numpy as np
 
-from estimator_app import job_dir, settings as settings_lib, verification
-from input_fns import bad_rows as bad_rows_lib, errors, inference, pipeline, schema as schema_lib
-from input_fns import settings as input_settings, sources, statistics as statistics_lib
+from estimator_app import job_dir
+from estimator_app import settings as settings_lib
+from estimator_app import verification
+from input_fns import bad_rows as bad_rows_lib
+from input_fns import errors, inference, pipeline
+from input_fns import schema as schema_lib
+from input_fns import settings as input_settings
+from input_fns import sources
+from input_fns import statistics as statistics_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,31 +43,49 @@ class Data:
     train: sources.Source
     eval: sources.Source
 
-    def train_input_fn(self, label_as: str, shard: tuple[int, int]) -> Callable[[], Any]:
-        """Returns the input function of training: shuffled, without end; `shard` is (index, count) of this worker."""
+    def train_input_fn(
+        self, label_as: str, shard: tuple[int, int], start_step: int
+    ) -> Callable[[], Any]:
+        """Returns the input function of training: shuffled, without end.
+
+        Args:
+          label_as: "value" or "index", see `registry.Model`.
+          shard: (index, count) of this worker.
+          start_step: the step that training goes on from. It changes the order, so that a job that is resumed over and
+            over does not see the same first rows each time.
+        """
+        seed = None if self.settings.seed is None else self.settings.seed + start_step
+        settings = dataclasses.replace(self.settings, seed=seed)
         return pipeline.make_input_fn(
-            self.train, self.schema, self.settings, "train", label_as=label_as, shard=shard
+            self.train, self.schema, settings, "train", label_as=label_as, shard=shard
         )
 
     def eval_input_fn(self, label_as: str) -> Callable[[], Any]:
         """Returns the input function of an evaluation: every row once, in order."""
-        return pipeline.make_input_fn(self.eval, self.schema, self.settings, "eval", label_as=label_as)
+        return pipeline.make_input_fn(
+            self.eval, self.schema, self.settings, "eval", label_as=label_as
+        )
 
     def sample_rows(self, count: int) -> verification.SampleRows:
         """Returns the first `count` evaluation rows, labels as values."""
         settings = dataclasses.replace(self.settings, batch_size=count)
-        input_fn = pipeline.make_input_fn(self.eval, self.schema, settings, "eval", label_as="value")
+        input_fn = pipeline.make_input_fn(
+            self.eval, self.schema, settings, "eval", label_as="value"
+        )
         features, labels = next(iter(input_fn()))
         return verification.SampleRows(
-            {feature.name: features[feature.name].numpy() for feature in self.schema.features}, np.asarray(labels)
+            {feature.name: features[feature.name].numpy() for feature in self.schema.features},
+            np.asarray(labels),
         )
 
 
 def prepare(settings: settings_lib.RunSettings, say: Callable[[str], None]) -> Data:
     """Reads training and evaluation data once each, and holds them against the schema.
 
-    The schema is the model directory's if the job was started before (its vocabularies are baked into the checkpoint), else
-    the file that the settings name, else inferred. Bad rows that are skipped go to `bad_rows.csv` in the model directory.
+    The schema is the model directory's if the job was started before (its vocabularies are baked into the
+    checkpoint), else
+    the file that the settings name, else inferred. Bad rows that are skipped go to `bad_rows.csv` in the model
+    directory.
 
     Args:
       settings: the job.
@@ -72,7 +96,8 @@ def prepare(settings: settings_lib.RunSettings, say: Callable[[str], None]) -> D
     """
     if not settings.input.data and not settings.input.eval_data:
         raise errors.SettingsError(
-            f"Expected --eval_data beside --train_data={settings.input.train_data}, found none. Give the rows to evaluate on."
+            f"Expected --eval_data beside --train_data={settings.input.train_data}, found none. "
+            f"Give the rows to evaluate on."
         )
     known, known_statistics = _known(settings)
     train = sources.open_source(settings.input, "train", known)
@@ -100,7 +125,9 @@ def prepare(settings: settings_lib.RunSettings, say: Callable[[str], None]) -> D
 def record(settings: settings_lib.RunSettings, data: Data) -> None:
     """Writes schema and statistics into the model directory."""
     schema_lib.write(data.schema, os.path.join(settings.train.model_dir, job_dir.SCHEMA))
-    statistics_lib.write(data.statistics, os.path.join(settings.train.model_dir, job_dir.STATISTICS))
+    statistics_lib.write(
+        data.statistics, os.path.join(settings.train.model_dir, job_dir.STATISTICS)
+    )
 
 
 def _known(
@@ -113,7 +140,9 @@ def _known(
         return schema_lib.read(schema_path), statistics_lib.read(statistics_path)
     if settings.input.schema:
         return (
-            schema_lib.read(settings.input.schema, settings.input.label_column, settings.input.weight_column),
+            schema_lib.read(
+                settings.input.schema, settings.input.label_column, settings.input.weight_column
+            ),
             None,
         )
     return None, None

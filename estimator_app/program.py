@@ -1,6 +1,7 @@
 """What every command line program here does the same way: help, wrong flags, exit codes.
 
-absl's own `--help` hides flags that other modules define and exits with 1; a wrong flag exits with 1 too. Here help lists the
+absl's own `--help` hides flags that other modules define and exits with 1; a wrong flag exits with 1 too. Here help
+lists the
 program's flags by group and exits with 0, and exit codes mean: 0 done, 1 the work failed, 2 the request was wrong.
 """
 
@@ -23,7 +24,9 @@ EXIT_WRONG_REQUEST = 2
 _HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull", "-?")
 
 
-def run(main: Callable[[Sequence[str]], int], usage: str, groups: Mapping[str, Sequence[str]]) -> NoReturn:
+def run(
+    main: Callable[[Sequence[str]], int], usage: str, groups: Mapping[str, Sequence[str]]
+) -> NoReturn:
     """Parses the flags, calls `main` with what is left of the command line, and exits with what it returns.
 
     Args:
@@ -40,7 +43,9 @@ def run(main: Callable[[Sequence[str]], int], usage: str, groups: Mapping[str, S
         try:
             return flags.FLAGS(argv)
         except flags.Error as error:
-            fail(f"{str(error).rstrip('.')}. Run {argv[0].rsplit('/', 1)[-1]} --help for the list of flags.")
+            fail(
+                f"{str(error).rstrip('.')}. Run {argv[0].rsplit('/', 1)[-1]} --help for the list of flags."
+            )
 
     app.run(lambda argv: sys.exit(main(argv[1:])), flags_parser=parse)
     raise AssertionError("app.run does not return")
@@ -56,8 +61,8 @@ def fail(message: str, code: int = EXIT_WRONG_REQUEST) -> NoReturn:
 def quiet_native_start() -> Iterator[None]:
     """Holds back what native libraries write to standard error while TensorFlow is imported; shows it if that fails.
 
-    TensorFlow 2.15 reports cuDNN factories registered twice, and from 2.17 on its libraries log before their log level is
-    set, so TF_CPP_MIN_LOG_LEVEL does not reach these lines. They go straight to the file descriptor.
+    TensorFlow 2.15 reports cuDNN factories registered twice, and from 2.17 on its libraries log before their log
+    level is set, so TF_CPP_MIN_LOG_LEVEL does not reach these lines. They go straight to the file descriptor.
     """
     with tempfile.TemporaryFile() as held:
         sys.stderr.flush()
@@ -84,7 +89,9 @@ def help_text(usage: str, groups: Mapping[str, Sequence[str]]) -> str:
         for name in names:
             flag = flags.FLAGS[name]
             lines.append(f"  --{name}{_default_text(flag)}")
-            lines.append(textwrap.fill(flag.help, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
+            lines.append(
+                textwrap.fill(flag.help, 100, initial_indent=" " * 8, subsequent_indent=" " * 8)
+            )
     lines += ["", "Flags can also stand in a file, one a line: --flagfile=FILE"]
     return "\n".join(lines)
 

@@ -19,7 +19,9 @@ _LINE_EVERY_SECS = 10.0
 _TELLING_METRICS = ("accuracy", "auc", "average_loss", "loss")
 
 
-def make_hook(kind: str, max_steps: int, stream: TextIO) -> Optional[tf.compat.v1.train.SessionRunHook]:
+def make_hook(
+    kind: str, max_steps: int, stream: TextIO
+) -> Optional[tf.compat.v1.train.SessionRunHook]:
     """Returns the hook for `TrainSettings.progress`, or None for "none".
 
     Args:
@@ -43,7 +45,9 @@ def evaluation_line(step: int, metrics: Mapping[str, Any]) -> str:
 class _ProgressHook(tf.compat.v1.train.SessionRunHook):
     """Fetches step and loss every `every_secs` seconds and hands them to `show`."""
 
-    def __init__(self, max_steps: int, stream: TextIO, every_secs: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, max_steps: int, stream: TextIO, every_secs: float, clock: Callable[[], float]
+    ) -> None:
         self._max_steps = max_steps
         self._stream = stream
         self._every_secs = every_secs
@@ -95,7 +99,12 @@ class BarHook(_ProgressHook):
 
     def _start(self, step: int) -> None:
         self._bar = tqdm.tqdm(
-            total=self._max_steps, initial=step, unit="step", file=self._stream, desc="training", mininterval=0
+            total=self._max_steps,
+            initial=step,
+            unit="step",
+            file=self._stream,
+            desc="training",
+            mininterval=0,
         )
 
     def _show(self, step: int, loss: float) -> None:
@@ -125,7 +134,9 @@ class LinesHook(_ProgressHook):
         self._print(f"step {step}/{self._max_steps}, loss {loss:.4f}, {rate:.0f} steps/s{left}")
 
     def _finish(self, step: int) -> None:
-        self._print(f"step {step}/{self._max_steps}, {self._rate(step):.0f} steps/s with evaluations")
+        self._print(
+            f"step {step}/{self._max_steps}, {self._rate(step):.0f} steps/s with evaluations"
+        )
 
     def _rate(self, step: int) -> float:
         """Steps a second since the session started; 0 while no time has passed."""

@@ -50,14 +50,18 @@ class RunResult:
             lines.append(f"trained     to step {self.global_step} in {self.train_secs:.1f} s")
         shown = [name for name in _TOLD_METRICS if name in self.metrics]
         if shown:
-            lines.append("evaluation  " + ", ".join(f"{name} {self.metrics[name]:.4f}" for name in shown))
+            lines.append(
+                "evaluation  " + ", ".join(f"{name} {self.metrics[name]:.4f}" for name in shown)
+            )
         for export in self.exports:
             lines.append(
                 f"export      {export.path} ({export.comparison.rows} rows through {len(export.comparison.signatures)} "
                 f"signatures, largest difference {export.comparison.worst:g})"
             )
         if self.bad_rows:
-            lines.append(f"bad rows    {self.bad_rows} skipped, kept in {os.path.join(self.model_dir, job_dir.BAD_ROWS)}")
+            lines.append(
+                f"bad rows    {self.bad_rows} skipped, kept in {os.path.join(self.model_dir, job_dir.BAD_ROWS)}"
+            )
         lines.append(f"model       {self.model_dir}")
         lines.append(f"TensorBoard tensorboard --logdir={self.model_dir}")
         return lines

@@ -11,13 +11,24 @@ from typing import Any, Optional, TextIO
 
 import tensorflow as tf
 
-from estimator_app import exporters, interruption, job_dir, preparation, progress
-from estimator_app import result as result_lib, sample, settings as settings_lib, training, verification
+from estimator_app import (
+    exporters,
+    interruption,
+    job_dir,
+    preparation,
+    progress,
+)
+from estimator_app import result as result_lib
+from estimator_app import sample
+from estimator_app import settings as settings_lib
+from estimator_app import training, verification
 from estimator_app.models import registry
 from estimator_app.models.problem import Problem
 
 
-def run(settings: settings_lib.RunSettings, progress_stream: Optional[TextIO] = None) -> result_lib.RunResult:
+def run(
+    settings: settings_lib.RunSettings, progress_stream: Optional[TextIO] = None
+) -> result_lib.RunResult:
     """Runs a job, from wherever its model directory stands, to its end.
 
     1. The model directory and the model's name are checked; nothing is written yet.
@@ -50,11 +61,16 @@ def run(settings: settings_lib.RunSettings, progress_stream: Optional[TextIO] = 
             return done
         estimator = model.build(Problem(data.schema, data.statistics, settings.model, config))
         inputs = training.Inputs(
-            train=data.train_input_fn(model.label_as, _shard(config)), eval=data.eval_input_fn(model.label_as)
+            train=data.train_input_fn(
+                model.label_as, _shard(config), _checkpoint_step(settings.train.model_dir)
+            ),
+            eval=data.eval_input_fn(model.label_as),
         )
         exporter = _make_exporter(settings, data, config, say)
         started = time.monotonic()
-        metrics = _train(settings, estimator, inputs, max_steps, exporter, interrupted, progress_stream)
+        metrics = _train(
+            settings, estimator, inputs, max_steps, exporter, interrupted, progress_stream
+        )
         interrupted.check()
 
     result = result_lib.RunResult(
@@ -70,19 +86,25 @@ def run(settings: settings_lib.RunSettings, progress_stream: Optional[TextIO] = 
     if metrics:
         job_dir.write_json(
             os.path.join(settings.train.model_dir, job_dir.RESULT),
-            {"global_step": result.global_step, "metrics": dict(result.metrics), "export_dir": result.export_dir},
+            {
+                "global_step": result.global_step,
+                "metrics": dict(result.metrics),
+                "export_dir": result.export_dir,
+            },
         )
     return result
 
 
-def describe_interruption(settings: settings_lib.RunSettings, interrupted: interruption.Interrupted) -> str:
+def describe_interruption(
+    settings: settings_lib.RunSettings, interrupted: interruption.Interrupted
+) -> str:
     """Returns one sentence on where the job stands after a signal."""
     step = interrupted.saved_step
     if step is None:
         return "Interrupted before the first step; nothing was written that has to be kept."
     return (
-        f"Interrupted; the checkpoint of step {step} is written to {settings.train.model_dir}. Start again with the same "
-        f"flags to go on from there."
+        f"Interrupted; the checkpoint of step {step} is written to {settings.train.model_dir}. Start again "
+        f"with the same flags to go on from there."
     )
 
 
@@ -102,7 +124,11 @@ def _train(
             estimator, inputs, settings.train, exporter, checkpoint, [interrupted.eval_hook()]
         )
     hooks = [interrupted.train_hook()]
-    bar = progress.make_hook(settings.train.progress, max_steps, progress_stream) if progress_stream else None
+    bar = (
+        progress.make_hook(settings.train.progress, max_steps, progress_stream)
+        if progress_stream
+        else None
+    )
     return training.train_and_evaluate(
         estimator,
         inputs,
@@ -116,7 +142,10 @@ def _train(
 
 
 def _make_exporter(
-    settings: settings_lib.RunSettings, data: preparation.Data, config: Any, say: Callable[[str], None]
+    settings: settings_lib.RunSettings,
+    data: preparation.Data,
+    config: Any,
+    say: Callable[[str], None],
 ) -> exporters.PublishingExporter:
     rows = data.sample_rows(verification.ROWS)
     return exporters.PublishingExporter(
@@ -126,11 +155,15 @@ def _make_exporter(
         rows,
         assets_extra={job_dir.SCHEMA: os.path.join(settings.train.model_dir, job_dir.SCHEMA)},
         on_evaluation=lambda step, metrics: say(progress.evaluation_line(step, metrics)),
-        on_answers=lambda answers: sample.write(settings.train.model_dir, data.schema, rows, answers),
+        on_answers=lambda answers: sample.write(
+            settings.train.model_dir, data.schema, rows, answers
+        ),
     )
 
 
-def _already_finished(settings: settings_lib.RunSettings, max_steps: int, bad_rows: int) -> Optional[result_lib.RunResult]:
+def _already_finished(
+    settings: settings_lib.RunSettings, max_steps: int, bad_rows: int
+) -> Optional[result_lib.RunResult]:
     recorded = job_dir.read_result(settings.train.model_dir)
     step = _checkpoint_step(settings.train.model_dir)
     if recorded is None or recorded["global_step"] != step or step < max_steps:
@@ -164,7 +197,8 @@ def _shard(config: Any) -> tuple[int, int]:
 def _checkpoint_step(model_dir: str) -> int:
     """Returns the step of the latest checkpoint, 0 without one.
 
-    The step is read off the name, `model.ckpt-<step>`: inside, a converted Keras model's checkpoint calls it differently.
+    The step is read off the name, `model.ckpt-<step>`: inside, a converted Keras model's checkpoint calls it
+    differently.
     """
     checkpoint = tf.train.latest_checkpoint(model_dir)
     return int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
@@ -172,4 +206,8 @@ def _checkpoint_step(model_dir: str) -> int:
 
 def _sayer(settings: settings_lib.RunSettings, stream: Optional[TextIO]) -> Callable[[str], None]:
     silent = stream is None or settings.train.progress == "none"
-    return (lambda line: None) if silent else (lambda line: print(line, file=stream or sys.stderr, flush=True))
+    return (
+        (lambda line: None)
+        if silent
+        else (lambda line: print(line, file=stream or sys.stderr, flush=True))
+    )

@@ -22,7 +22,10 @@ PREDICTIONS = "sample_predictions.jsonl"
 
 
 def write(
-    model_dir: str, schema: schema_lib.Schema, rows: verification.SampleRows, answers: Mapping[str, np.ndarray]
+    model_dir: str,
+    schema: schema_lib.Schema,
+    rows: verification.SampleRows,
+    answers: Mapping[str, np.ndarray],
 ) -> None:
     """Writes both files, JSON, one object a row: features and label by column name; predictions by output name."""
     with job_dir.replacing(os.path.join(model_dir, ROWS)) as file:
@@ -33,7 +36,9 @@ def write(
             file.write(json.dumps(record) + "\n")
     with job_dir.replacing(os.path.join(model_dir, PREDICTIONS)) as file:
         for index in range(rows.count):
-            file.write(json.dumps({name: _plain(values[index]) for name, values in answers.items()}) + "\n")
+            file.write(
+                json.dumps({name: _plain(values[index]) for name, values in answers.items()}) + "\n"
+            )
 
 
 def _plain(value: Any) -> Any:

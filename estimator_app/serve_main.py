@@ -121,8 +121,9 @@ def main(argv: list[str]) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # TensorFlow comes with these, and takes seconds.
-    from estimator_app.serving import ports, server
-    from export import errors
+    with program.quiet_native_start():
+        from estimator_app.serving import ports, server
+        from export import errors
 
     model_server = server.ModelServer(settings)
     threading.Thread(target=_stop_on_signal, args=[model_server], daemon=True).start()

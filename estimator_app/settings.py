@@ -1,7 +1,7 @@
 """Settings of a training job: each package owns its part, `RunSettings` only holds them.
 
-Nothing here imports TensorFlow, so that `--help` answers at once. Wrong values are refused when a settings object is made,
-by a ValueError of one sentence: what was expected, what was found, what to do.
+Nothing here imports TensorFlow, so that `--help` answers at once. Wrong values are refused when a settings object is
+made, by a ValueError of one sentence: what was expected, what was found, what to do.
 """
 
 from __future__ import annotations
@@ -46,9 +46,15 @@ class ModelSettings:
         )
         _require(0.0 <= self.dropout < 1.0, "0 <= --dropout < 1", self.dropout)
         _require(
-            self.optimizer in ("",) + OPTIMIZERS, f"--optimizer to be one of {', '.join(OPTIMIZERS)}", self.optimizer
+            self.optimizer in ("",) + OPTIMIZERS,
+            f"--optimizer to be one of {', '.join(OPTIMIZERS)}",
+            self.optimizer,
         )
-        _require(self.learning_rate is None or self.learning_rate > 0, "--learning_rate > 0", self.learning_rate)
+        _require(
+            self.learning_rate is None or self.learning_rate > 0,
+            "--learning_rate > 0",
+            self.learning_rate,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,17 +86,31 @@ class TrainSettings:
     DEFAULT_TRAIN_EPOCHS = 10
 
     def __post_init__(self) -> None:
-        _require(bool(self.model_dir), "--model_dir, the directory that keeps the job (such as runs/census)", "none")
+        _require(
+            bool(self.model_dir),
+            "--model_dir, the directory that keeps the job (such as runs/census)",
+            "none",
+        )
         if self.max_steps is not None and self.train_epochs is not None:
             raise ValueError(
                 f"Expected one of --max_steps and --train_epochs, found both ({self.max_steps} and "
                 f"{self.train_epochs:g}). Leave one out."
             )
-        for name in ("max_steps", "train_epochs", "eval_steps", "save_checkpoints_steps", "keep_checkpoint_max"):
+        for name in (
+            "max_steps",
+            "train_epochs",
+            "eval_steps",
+            "save_checkpoints_steps",
+            "keep_checkpoint_max",
+        ):
             value = getattr(self, name)
             _require(value is None or value > 0, f"--{name} > 0", value)
         _require(self.save_summary_steps > 0, "--save_summary_steps > 0", self.save_summary_steps)
-        _require(self.progress in PROGRESS, f"--progress to be one of {', '.join(PROGRESS)}", self.progress)
+        _require(
+            self.progress in PROGRESS,
+            f"--progress to be one of {', '.join(PROGRESS)}",
+            self.progress,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +127,9 @@ class RunSettings:
     input: input_settings.InputSettings
     train: TrainSettings
     model: ModelSettings = dataclasses.field(default_factory=ModelSettings)
-    export: export_settings.ExportSettings = dataclasses.field(default_factory=export_settings.ExportSettings)
+    export: export_settings.ExportSettings = dataclasses.field(
+        default_factory=export_settings.ExportSettings
+    )
 
     @property
     def export_dir(self) -> str:
@@ -127,4 +149,8 @@ class RunSettings:
 
 def _require(holds: bool, expected: str, found: object) -> None:
     if not holds:
-        raise ValueError(f"Expected {expected}; found {found!r}." if found != "none" else f"Expected {expected}; found none.")
+        raise ValueError(
+            f"Expected {expected}; found {found!r}."
+            if found != "none"
+            else f"Expected {expected}; found none."
+        )

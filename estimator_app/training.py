@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from estimator_app import exporters, settings as settings_lib
+from estimator_app import exporters
+from estimator_app import settings as settings_lib
 from estimator_app.compat import estimator
 
 
@@ -40,7 +41,8 @@ def train_and_evaluate(
     saving_listeners: list[Any],
     eval_hooks: list[Any],
 ) -> dict[str, Any]:
-    """Trains up to `max_steps`, evaluating and exporting on the way, from wherever the model directory's checkpoint stands.
+    """Trains up to `max_steps`, evaluating and exporting on the way, from wherever the model directory's checkpoint
+    stands.
 
     Returns:
       the last evaluation's metrics; empty for a task of a cluster that does not evaluate.
@@ -70,6 +72,8 @@ def evaluate_and_export(
     eval_hooks: list[Any],
 ) -> dict[str, Any]:
     """Evaluates and exports one checkpoint: what is left of a job that ended between its last step and its export."""
-    metrics = model.evaluate(inputs.eval, steps=train.eval_steps, hooks=eval_hooks, checkpoint_path=checkpoint_path)
+    metrics = model.evaluate(
+        inputs.eval, steps=train.eval_steps, hooks=eval_hooks, checkpoint_path=checkpoint_path
+    )
     exporter.export(model, train.model_dir, checkpoint_path, metrics, is_the_final_export=True)
     return dict(metrics)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from export import receivers, servable as servable_lib, signatures
+from export import receivers
+from export import servable as servable_lib
+from export import signatures
 from input_fns import schema as schema_lib
 
 ROWS = 100
@@ -56,14 +58,20 @@ class Comparison:
     worst: float
 
 
-def predict_locally(estimator: Any, rows: SampleRows, checkpoint_path: str) -> dict[str, np.ndarray]:
+def predict_locally(
+    estimator: Any, rows: SampleRows, checkpoint_path: str
+) -> dict[str, np.ndarray]:
     """Returns the Estimator's own predictions, name -> `[num_rows, ...]` array, from one checkpoint."""
 
     def input_fn() -> Any:
         return tf.data.Dataset.from_tensors(dict(rows.features))
 
     return next(
-        iter(estimator.predict(input_fn, checkpoint_path=checkpoint_path, yield_single_examples=False))
+        iter(
+            estimator.predict(
+                input_fn, checkpoint_path=checkpoint_path, yield_single_examples=False
+            )
+        )
     )
 
 
@@ -80,13 +88,15 @@ def verify(
     """
     servable = servable_lib.Servable(path)
     try:
-        serialized = np.array(receivers.serialize_examples(dict(rows.features), schema), object)
+        serialized = receivers.serialize_examples(dict(rows.features), schema)
         called, worst = [], 0.0
         for name, signature in servable.signatures.items():
             _check_inputs(name, signature, schema)
             answers = _answers(servable, signature, serialized, rows)
             for output, left, right in _pairs(signature, answers, expected):
-                worst = max(worst, _difference(f"signature '{name}', output '{output}'", left, right))
+                worst = max(
+                    worst, _difference(f"signature '{name}', output '{output}'", left, right)
+                )
             called.append(name)
         if signatures.DEFAULT_NAME not in called:
             raise VerificationError(
@@ -112,7 +122,10 @@ def _check_inputs(name: str, signature: signatures.Signature, schema: schema_lib
 
 
 def _answers(
-    servable: servable_lib.Servable, signature: signatures.Signature, serialized: np.ndarray, rows: SampleRows
+    servable: servable_lib.Servable,
+    signature: signatures.Signature,
+    serialized: list[bytes],
+    rows: SampleRows,
 ) -> Mapping[str, Any]:
     if signature.method_name == _CLASSIFY:
         labels, scores = servable.classify(serialized, signature.name)
@@ -121,12 +134,14 @@ def _answers(
         return {"outputs": servable.regress(serialized, signature.name)}
     if signature.name.startswith(f"{receivers.TENSORS}:"):
         return servable.predict(dict(rows.features), signature.name)
-    return servable.predict({name: serialized for name in signature.inputs}, signature.name)
+    return servable.predict(
+        {name: np.array(serialized, object) for name in signature.inputs}, signature.name
+    )
 
 
 # What a head calls the values that a classification or regression signature answers with (binary_class_head.py,
 # multi_class_head.py, regression_head.py of the wheel), most fitting first.
-_HEAD_NAMES = {
+_HEAD_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     _CLASSIFY: {"classes": ("all_classes",), "scores": ("probabilities",)},
     _REGRESS: {"outputs": ("predictions", "logistic")},
 }
@@ -160,8 +175,8 @@ def _difference(what: str, left: np.ndarray, right: np.ndarray) -> float:
         if differing.size:
             row = int(differing[0])
             raise VerificationError(
-                f"Expected {what} to be {right.ravel()[row]!r} as the Estimator says, found {left.ravel()[row]!r} in the "
-                f"export ({differing.size} of {right.size} values differ)."
+                f"Expected {what} to be {right.ravel()[row]!r} as the Estimator says, found {left.ravel()[row]!r} "
+                f"in the export ({differing.size} of {right.size} values differ)."
             )
         return 0.0
     wanted = right.astype(np.float64)
@@ -172,7 +187,7 @@ def _difference(what: str, left: np.ndarray, right: np.ndarray) -> float:
     if not worst <= TOLERANCE:
         row = int(np.nanargmax(error.reshape(len(wanted), -1).max(axis=1)))
         raise VerificationError(
-            f"Expected {what} to be within {TOLERANCE:g} of the Estimator's own answer, found a difference of {worst:g} "
-            f"in row {row + 1} of {len(wanted)}. The export was not published."
+            f"Expected {what} to be within {TOLERANCE:g} of the Estimator's own answer, found a difference "
+            f"of {worst:g} in row {row + 1} of {len(wanted)}. The export was not published."
         )
     return worst

@@ -1,6 +1,7 @@
 """What a served model is fed: serialized `tf.Example`s, or one plain tensor a feature.
 
-Plain TensorFlow: whoever needs Estimator's `ServingInputReceiver` wraps the three parts (`ServingInputReceiver(*receiver)`).
+Plain TensorFlow: whoever needs Estimator's `ServingInputReceiver` wraps the three parts
+(`ServingInputReceiver(*receiver)`).
 """
 
 from __future__ import annotations
@@ -35,14 +36,17 @@ class Receiver(NamedTuple):
 def make_receiver(schema: schema_lib.Schema) -> Receiver:
     """Builds the receiver in the default graph.
 
-    The alternative feeds the graph behind the parser (TensorFlow: `build_all_signature_defs`), so that both ways give the
+    The alternative feeds the graph behind the parser (TensorFlow: `build_all_signature_defs`), so that both ways
+    give the
     model the same tensors. A feature with a default may be left out of an Example, never out of plain tensors.
     """
     examples = tf.compat.v1.placeholder(tf.string, [None], name="input_example_tensor")
     parsed = tf.io.parse_example(examples, schema_lib.parse_spec(schema))
     # parse_example declares no batch size; a placeholder with a default keeps the shape open and can be fed as well.
     features = {
-        name: tf.compat.v1.placeholder_with_default(value, value.shape, name=f"tensors/{_scope_name(name)}")
+        name: tf.compat.v1.placeholder_with_default(
+            value, value.shape, name=f"tensors/{_scope_name(name)}"
+        )
         for name, value in parsed.items()
     }
     return Receiver(features, {EXAMPLES: examples}, {TENSORS: dict(features)})
@@ -58,7 +62,10 @@ def serialize_examples(rows: dict[str, Any], schema: schema_lib.Schema) -> list[
     return [
         tf.train.Example(
             features=tf.train.Features(
-                feature={feature.name: _to_feature(feature.dtype, value) for feature, value in zip(schema.features, row)}
+                feature={
+                    feature.name: _to_feature(feature.dtype, value)
+                    for feature, value in zip(schema.features, row)
+                }
             )
         ).SerializeToString()
         for row in zip(*(rows[feature.name] for feature in schema.features))
@@ -76,4 +83,6 @@ def _to_feature(dtype: str, value: Any) -> Any:
 
 def _scope_name(name: str) -> str:
     """Returns `name` with the characters that a graph's names cannot have replaced."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "_.-") else "_" for char in name)
+    return "".join(
+        char if char.isascii() and (char.isalnum() or char in "_.-") else "_" for char in name
+    )

@@ -1,6 +1,7 @@
 """The main job from end to end: train on census, export, serve, query, compare. `make run` calls it.
 
-Each part is the program that users have, as its own process: `estimator-train`, `estimator-serve`, and a `PredictionClient`.
+Each part is the program that users have, as its own process: `estimator-train`, `estimator-serve`, and a
+`PredictionClient`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _START_TIMEOUT_SECS = 120.0
 
 def main() -> int:
     """Runs the job; returns the exit code of the first part that fails, or 0."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model_dir", default="runs/census", help="where the job lies")
     model_dir = parser.parse_args().model_dir
 
@@ -51,14 +54,20 @@ def main() -> int:
         with serving_client.PredictionClient(address, _MODEL) as client:
             names = client.model_metadata().signatures["tensors:predict"].inputs
             served = client.predict(
-                {name: [row[name] for row in rows] for name in names}, signature_name="tensors:predict"
+                {name: [row[name] for row in rows] for name in names},
+                signature_name="tensors:predict",
             )
     equal = [
         served["classes"][row][0].decode() == local[row]["classes"][0]
-        and max(abs(a - b) for a, b in zip(served["probabilities"][row], local[row]["probabilities"])) <= 1e-6
+        and max(
+            abs(a - b) for a, b in zip(served["probabilities"][row], local[row]["probabilities"])
+        )
+        <= 1e-6
         for row in range(len(rows))
     ]
-    print(f"{'row':>4}  {'age':>3}  {'occupation':<18} {'label':<6} {'served':<6} {'P(>50K)':>8}  same as local")
+    print(
+        f"{'row':>4}  {'age':>3}  {'occupation':<18} {'label':<6} {'served':<6} {'P(>50K)':>8}  same as local"
+    )
     for row in range(_ROWS_SHOWN):
         print(
             f"{row + 1:>4}  {rows[row]['age']:>3}  {rows[row]['occupation']:<18} {rows[row]['income']:<6} "
@@ -98,9 +107,13 @@ def _serve(base_path: str, log: str) -> Iterator[str]:
             deadline = time.monotonic() + _START_TIMEOUT_SECS
             while not port_file.exists():
                 if server.poll() is not None:
-                    raise SystemExit(f"error: estimator-serve ended with exit code {server.returncode}; see {log}.")
+                    raise SystemExit(
+                        f"error: estimator-serve ended with exit code {server.returncode}; see {log}."
+                    )
                 if time.monotonic() > deadline:
-                    raise SystemExit(f"error: estimator-serve did not serve within {_START_TIMEOUT_SECS:.0f} s; see {log}.")
+                    raise SystemExit(
+                        f"error: estimator-serve did not serve within {_START_TIMEOUT_SECS:.0f} s; see {log}."
+                    )
                 time.sleep(0.05)
             yield f"127.0.0.1:{json.loads(port_file.read_text())['port']}"
         finally:

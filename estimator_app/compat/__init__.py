@@ -2,13 +2,16 @@
 
     from estimator_app.compat import estimator, keras
 
-On 2.15 they are TensorFlow's own. From 2.16 on `estimator` is the untouched wheel `tensorflow-estimator==2.15.0` on top of
+On 2.15 they are TensorFlow's own. From 2.16 on `estimator` is the untouched wheel `tensorflow-estimator==2.15.0` on
+top of
 `patches`, and `keras` is tf-keras. Importing this package raises `UnsupportedTensorFlowError`, an ImportError that says
 what to do, on a TensorFlow that cannot run Estimators.
 """
 
 import functools
+import importlib
 import os
+from typing import Any
 
 import tensorflow as tf
 
@@ -19,20 +22,21 @@ __all__ = ["UnsupportedTensorFlowError", "estimator", "keras", "model_to_estimat
 
 versions.check(tf.__version__)
 
-keras = tf.keras
-if versions.has_own_estimator(tf.__version__):
-    estimator = tf.estimator
-else:
+keras: Any = tf.keras
+if not versions.has_own_estimator(tf.__version__):
     legacy_keras.check(os.environ, keras.Model.__module__)
     patches.apply()
-    from tensorflow_estimator.python.estimator.api._v2 import estimator  # noqa: F401
 
-
-from tensorflow_estimator.python.estimator import keras_lib  # noqa: E402  (needs the patches)
+_API = "tensorflow_estimator.python.estimator.api._v2.estimator"
+estimator: Any = (
+    tf.estimator if versions.has_own_estimator(tf.__version__) else importlib.import_module(_API)
+)
 
 # What `tf.keras.estimator.model_to_estimator` was: the V2 Estimator, object-based checkpoints.
-model_to_estimator = functools.partial(
-    keras_lib.model_to_estimator, use_v2_estimator=True, checkpoint_format="checkpoint"
+model_to_estimator: Any = functools.partial(
+    importlib.import_module("tensorflow_estimator.python.estimator.keras_lib").model_to_estimator,
+    use_v2_estimator=True,
+    checkpoint_format="checkpoint",
 )
 
 quiet.install()

@@ -28,7 +28,10 @@ def apply() -> None:
     )
     # Removed with 2.16: TPU embedding of Estimators. tpu_estimator.py imports these names at its top, and
     # `tensorflow_estimator` imports tpu_estimator.py, although nothing of them is called without a TPU.
-    _add_module("tensorflow.python.tpu.tpu_embedding", **{name: _absent(name) for name in _TPU_EMBEDDING_NAMES})
+    _add_module(
+        "tensorflow.python.tpu.tpu_embedding",
+        **{name: _absent(name) for name in _TPU_EMBEDDING_NAMES},
+    )
     _add_module("tensorflow.python.tpu.tpu_embedding_gradient")
     _add_module("tensorflow.python.tpu.session_support")
 
@@ -68,13 +71,15 @@ def _add_module(name: str, **members: Any) -> None:
 
 
 def _add_estimator_api_name() -> None:
-    """Teaches `tf_export` the API name "estimator" again (removed with 2.16); every public class of the wheel uses it."""
+    """Teaches `tf_export` the API name "estimator", removed with 2.16; every public class of the wheel uses it."""
     from tensorflow.python.util import tf_export
 
     if hasattr(tf_export, "ESTIMATOR_API_NAME"):
         return
     tf_export.ESTIMATOR_API_NAME = "estimator"
-    tf_export.API_ATTRS["estimator"] = tf_export._Attributes("_estimator_api_names", "_estimator_api_constants")
+    tf_export.API_ATTRS["estimator"] = tf_export._Attributes(
+        "_estimator_api_names", "_estimator_api_constants"
+    )
     tf_export.API_ATTRS_V1["estimator"] = tf_export._Attributes(
         "_estimator_api_names_v1", "_estimator_api_constants_v1"
     )
@@ -90,7 +95,9 @@ def _init_run_config(config: Any, tf_config: dict[str, Any]) -> None:
     for name in ("train_distribute", "eval_distribute"):
         if distribute and getattr(distribute, name):
             if getattr(config, f"_{name}"):
-                raise ValueError(f"Expected one of `{name}` and `experimental_distribute.{name}`, found both. Set one.")
+                raise ValueError(
+                    f"Expected one of `{name}` and `experimental_distribute.{name}`, found both. Set one."
+                )
             setattr(config, f"_{name}", getattr(distribute, name))
 
     cluster = tf_config.get("cluster") or (distribute and distribute.remote_cluster)

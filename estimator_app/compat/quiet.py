@@ -23,7 +23,9 @@ class _DeprecationFilter(logging.Filter):
 
 def install() -> None:
     """Silences deprecation notices of TensorFlow's logger, and those of legacy Keras about the graph it builds."""
-    warnings.filterwarnings("ignore", "`tf.keras.backend.set_learning_phase` is deprecated", UserWarning)
+    warnings.filterwarnings(
+        "ignore", "`tf.keras.backend.set_learning_phase` is deprecated", UserWarning
+    )
     warnings.filterwarnings("ignore", "`Model.state_updates` will be removed", UserWarning)
     logger = tf.get_logger()
     if not any(isinstance(known, _DeprecationFilter) for known in logger.filters):

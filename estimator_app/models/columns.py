@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from input_fns import errors, schema as schema_lib, statistics as statistics_lib
+from input_fns import errors
+from input_fns import schema as schema_lib
+from input_fns import statistics as statistics_lib
 
 ONE_HOT_LIMIT = 24
 CROSS_LIMIT = 64
@@ -32,24 +34,32 @@ _CROSS_BUCKETS = 5_000
 _BOUNDARIES = (-1.5, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 
-def deep_columns(schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics) -> list[Any]:
+def deep_columns(
+    schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics
+) -> list[Any]:
     """Returns the dense columns, one a feature in the schema's order."""
     return [_deep_column(feature, statistics) for feature in schema.features]
 
 
-def wide_columns(schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics) -> list[Any]:
+def wide_columns(
+    schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics
+) -> list[Any]:
     """Returns the sparse columns of a linear model: each feature, then crosses of pairs."""
     columns = [_wide_column(feature, statistics) for feature in schema.features]
     return columns + _crosses(schema)
 
 
-def linear_columns(schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics) -> list[Any]:
+def linear_columns(
+    schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics
+) -> list[Any]:
     """Returns the columns of the plain linear model: standardised numbers beside the wide columns."""
     numbers = [_numeric(feature, statistics) for feature in schema.features if is_number(feature)]
     return numbers + wide_columns(schema, statistics)
 
 
-def moments(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> tuple[float, float]:
+def moments(
+    feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics
+) -> tuple[float, float]:
     """Returns mean and standard deviation of a number in the training data.
 
     Raises:
@@ -83,7 +93,9 @@ def num_values(feature: schema_lib.Feature) -> int:
     """Returns how many values a feature of text or ids is known to have, HASH_BUCKETS if that is not known."""
     if feature.vocabulary is not None:
         return len(feature.vocabulary)
-    return int(feature.high) + 1 if feature.categorical and feature.high is not None else HASH_BUCKETS
+    return (
+        int(feature.high) + 1 if feature.categorical and feature.high is not None else HASH_BUCKETS
+    )
 
 
 def _deep_column(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> Any:
@@ -112,24 +124,35 @@ def _wide_column(feature: schema_lib.Feature, statistics: statistics_lib.Dataset
     mean, stddev = moments(feature, statistics)
     boundaries = sorted({float(np.float32(mean + z * stddev)) for z in _BOUNDARIES})
     # Unscaled: the boundaries are in the feature's own unit.
-    return tf.feature_column.bucketized_column(tf.feature_column.numeric_column(feature.name), boundaries)
+    return tf.feature_column.bucketized_column(
+        tf.feature_column.numeric_column(feature.name), boundaries
+    )
 
 
 def _crosses(schema: schema_lib.Schema) -> list[Any]:
     crossable = [
         feature
         for feature in schema.features
-        if feature.vocabulary is not None and 2 <= len(feature.vocabulary) <= CROSS_LIMIT and not feature.shape
+        if feature.vocabulary is not None
+        and 2 <= len(feature.vocabulary) <= CROSS_LIMIT
+        and not feature.shape
     ]
     # The sort is stable: of equals, those that stand first in the schema.
-    richest = sorted(crossable, key=lambda feature: -len(feature.vocabulary or ()))[:_CROSSED_FEATURES]
+    richest = sorted(crossable, key=lambda feature: -len(feature.vocabulary or ()))[
+        :_CROSSED_FEATURES
+    ]
     names = sorted(feature.name for feature in richest)
-    return [tf.feature_column.crossed_column(pair, _CROSS_BUCKETS) for pair in itertools.combinations(names, 2)]
+    return [
+        tf.feature_column.crossed_column(pair, _CROSS_BUCKETS)
+        for pair in itertools.combinations(names, 2)
+    ]
 
 
 def _categorical(feature: schema_lib.Feature) -> Any:
     if feature.categorical:
-        return tf.feature_column.categorical_column_with_identity(feature.name, num_values(feature), default_value=0)
+        return tf.feature_column.categorical_column_with_identity(
+            feature.name, num_values(feature), default_value=0
+        )
     if feature.vocabulary is None:
         return tf.feature_column.categorical_column_with_hash_bucket(feature.name, HASH_BUCKETS)
     return tf.feature_column.categorical_column_with_vocabulary_list(
@@ -139,5 +162,7 @@ def _categorical(feature: schema_lib.Feature) -> Any:
 
 def _numeric(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> Any:
     return tf.feature_column.numeric_column(
-        feature.name, shape=feature.shape or (1,), normalizer_fn=standardise(*moments(feature, statistics))
+        feature.name,
+        shape=feature.shape or (1,),
+        normalizer_fn=standardise(*moments(feature, statistics)),
     )

@@ -26,10 +26,16 @@ def to_estimator(model: Any, problem: Problem) -> Any:
         spec = converted.model_fn(features, labels, mode, config)
         if mode != estimator.ModeKeys.PREDICT:
             return spec
-        # Keras exports only the default signature; premade Estimators have a "predict" beside it, and clients ask for it.
+        # Keras exports only the default signature; premade Estimators have a "predict" beside it, and clients ask
+        # for it.
         return spec._replace(
-            export_outputs={**spec.export_outputs, "predict": estimator.export.PredictOutput(spec.predictions)}
+            export_outputs={
+                **spec.export_outputs,
+                "predict": estimator.export.PredictOutput(spec.predictions),
+            }
         )
 
     # model_to_estimator saves the model's initial weights under the model directory and warm-starts from them.
-    return estimator.Estimator(model_fn, config=converted.config, warm_start_from=converted._warm_start_settings)
+    return estimator.Estimator(
+        model_fn, config=converted.config, warm_start_from=converted._warm_start_settings
+    )

@@ -9,7 +9,8 @@ import tensorflow as tf
 from estimator_app.compat import keras
 from estimator_app.models import columns, keras_estimator, premade
 from estimator_app.models.problem import Problem
-from input_fns import errors, schema as schema_lib
+from input_fns import errors
+from input_fns import schema as schema_lib
 
 # A feature without a one-hot vocabulary is hashed; four buckets a known value keep collisions rare.
 _BUCKETS_A_VALUE = 4
@@ -40,8 +41,14 @@ def mnist_mlp(problem: Problem) -> Any:
       SchemaError: the data is not one image feature with a label of classes.
     """
     schema = problem.schema
-    if len(schema.features) != 1 or len(schema.features[0].shape) < 2 or schema.task != "classification":
-        found = ", ".join(f"{feature.name} {list(feature.shape)}" for feature in schema.features[:3])
+    if (
+        len(schema.features) != 1
+        or len(schema.features[0].shape) < 2
+        or schema.task != "classification"
+    ):
+        found = ", ".join(
+            f"{feature.name} {list(feature.shape)}" for feature in schema.features[:3]
+        )
         raise errors.SchemaError(
             f"Expected one image feature and a label of classes for --model=mnist_mlp, found {len(schema.features)} "
             f"feature(s), such as {found}. Use --data=mnist, or a model for tables such as keras_mlp."
@@ -67,7 +74,9 @@ class OneHot(keras.layers.Layer):
         self.vocabulary = list(vocabulary)
 
     def call(self, values: Any) -> Any:
-        known = tf.cast(tf.equal(values[:, tf.newaxis], tf.constant(self.vocabulary)[tf.newaxis, :]), tf.float32)
+        known = tf.cast(
+            tf.equal(values[:, tf.newaxis], tf.constant(self.vocabulary)[tf.newaxis, :]), tf.float32
+        )
         return tf.concat([known, 1.0 - tf.reduce_sum(known, axis=1, keepdims=True)], axis=1)
 
     def get_config(self) -> dict[str, Any]:
@@ -115,13 +124,17 @@ def _encode(feature: schema_lib.Feature, tensor: Any, problem: Problem) -> Any:
     if feature.vocabulary is not None and size <= columns.ONE_HOT_LIMIT:
         return OneHot(feature.vocabulary)(tensor)
     size = size * _BUCKETS_A_VALUE if feature.vocabulary else size
-    return keras.layers.Embedding(size, columns.embedding_dimension(feature))(HashedIds(size)(tensor))
+    return keras.layers.Embedding(size, columns.embedding_dimension(feature))(
+        HashedIds(size)(tensor)
+    )
 
 
 def _output(hidden: Any, schema: schema_lib.Schema) -> Any:
     if schema.task == "regression":
         return keras.layers.Dense(1, name="predictions")(hidden)
-    return keras.layers.Dense(schema.num_classes, activation="softmax", name="probabilities")(hidden)
+    return keras.layers.Dense(schema.num_classes, activation="softmax", name="probabilities")(
+        hidden
+    )
 
 
 def _compile(model: Any, problem: Problem) -> Any:

@@ -19,13 +19,17 @@ def baseline(problem: Problem) -> Any:
     inner = _choose(problem, estimator.BaselineClassifier, estimator.BaselineRegressor)(
         optimizer=_optimizer(problem, "ftrl", 0.3), **_head(problem)
     )
-    kept = {problem.schema.features[0].name} | ({problem.schema.weight.name} if problem.schema.weight else set())
+    kept = {problem.schema.features[0].name} | (
+        {problem.schema.weight.name} if problem.schema.weight else set()
+    )
 
     def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
         # The wheel looks at features for the batch size only, but with more than one of them it makes its variable's
         # initial value depend on a batch (baseline.py, _baseline_model_fn_builder_v2), and the first session then fails
         # with "the iterator has not been initialized".
-        return inner.model_fn({name: features[name] for name in features if name in kept}, labels, mode, config)
+        return inner.model_fn(
+            {name: features[name] for name in features if name in kept}, labels, mode, config
+        )
 
     return estimator.Estimator(model_fn, config=inner.config)
 
@@ -52,7 +56,9 @@ def dnn(problem: Problem) -> Any:
 
 def dnn_linear(problem: Problem) -> Any:
     """Wide and deep: a linear model on crosses and a network on dense columns, trained together."""
-    return _choose(problem, estimator.DNNLinearCombinedClassifier, estimator.DNNLinearCombinedRegressor)(
+    return _choose(
+        problem, estimator.DNNLinearCombinedClassifier, estimator.DNNLinearCombinedRegressor
+    )(
         linear_feature_columns=columns.wide_columns(problem.schema, problem.statistics),
         linear_optimizer="Ftrl",
         dnn_feature_columns=columns.deep_columns(problem.schema, problem.statistics),
@@ -89,7 +95,9 @@ def _optimizer(problem: Problem, default: str, default_rate: float) -> Any:
     )
 
 
-def make_optimizer(name: str, learning_rate: Optional[float], default_rate: Optional[float] = None) -> Any:
+def make_optimizer(
+    name: str, learning_rate: Optional[float], default_rate: Optional[float] = None
+) -> Any:
     """Returns a Keras optimizer of the kind that Estimators take.
 
     Args:

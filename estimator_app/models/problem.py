@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from estimator_app import settings as settings_lib
-from input_fns import schema as schema_lib, statistics as statistics_lib
+from input_fns import schema as schema_lib
+from input_fns import statistics as statistics_lib
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Models by name. A model becomes an Estimator here, whatever it is built from; nothing behind this knows the difference."""
+"""Models by name. Whatever a model is built from, it becomes an Estimator here; nothing behind knows the difference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Model:
 
     Attributes:
       build: problem -> Estimator.
-      label_as: how input functions deliver a label of classes: its "value" (a string where the label has a vocabulary, as
+      label_as: how input functions deliver a label of classes: its "value" (a string where the label has a
+      vocabulary, as
         premade heads with `label_vocabulary` take it) or its "index" (int64 class id in [0, num_classes)).
     """
 
@@ -42,8 +43,8 @@ MODELS = {
 def find(name: str) -> Model:
     """Returns the model of that name, or the user's own builder for `package.module:function`.
 
-    A user's function takes a `Problem` and returns an Estimator. Its attribute `label_as`, if it has one, says how it wants
-    labels; without it they come as class ids.
+    A user's function takes a `Problem` and returns an Estimator. Its attribute `label_as`, if it has one, says how
+    it wants labels; without it they come as class ids.
 
     Raises:
       UnknownModelError: no such name, module or function.

@@ -9,10 +9,12 @@ import pathlib
 
 import pytest
 
-from estimator_app import run as run_lib, settings as settings_lib
+from estimator_app import run as run_lib
+from estimator_app import settings as settings_lib
 from estimator_app.result import RunResult
 from export import settings as export_settings
-from input_fns import packaged, settings as input_settings
+from input_fns import packaged
+from input_fns import settings as input_settings
 
 TRAIN_ROWS = 600
 EVAL_ROWS = 200
@@ -31,9 +33,14 @@ def census(tmp_path_factory) -> Files:
     """600 training rows and 200 evaluation rows."""
     directory = tmp_path_factory.mktemp("census")
     data = packaged.find("census")
-    for name, source, rows in (("train", data.train_files[0], TRAIN_ROWS), ("eval", data.eval_files[0], EVAL_ROWS)):
+    for name, source, rows in (
+        ("train", data.train_files[0], TRAIN_ROWS),
+        ("eval", data.eval_files[0], EVAL_ROWS),
+    ):
         with gzip.open(source, "rt", encoding="utf-8") as file:
-            (directory / f"{name}.csv").write_text("".join(itertools.islice(file, rows + 1)), encoding="utf-8")
+            (directory / f"{name}.csv").write_text(
+                "".join(itertools.islice(file, rows + 1)), encoding="utf-8"
+            )
     return Files(str(directory / "train.csv"), str(directory / "eval.csv"))
 
 
@@ -48,7 +55,7 @@ def make_settings(census):
             "label_column": "income",
             "batch_size": 32,
             "model_dir": str(model_dir),
-            "model": "linear",
+            "model": "baseline",
             "hidden_units": (8,),
             "max_steps": 20,
             "save_summary_steps": 10,

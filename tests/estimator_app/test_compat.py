@@ -34,7 +34,11 @@ def test_only_releases_before_2_16_have_their_own_estimator():
     [
         ({}, "keras.src.models.model", "found TensorFlow already imported without it"),
         ({"TF_USE_LEGACY_KERAS": "0"}, "keras.src.models.model", "found TF_USE_LEGACY_KERAS=0"),
-        ({"TF_USE_LEGACY_KERAS": "1"}, "keras.src.models.model", "was set after TensorFlow had chosen Keras 3"),
+        (
+            {"TF_USE_LEGACY_KERAS": "1"},
+            "keras.src.models.model",
+            "was set after TensorFlow had chosen Keras 3",
+        ),
     ],
 )
 def test_missing_switch_says_what_to_do(environ, package, sentence):
@@ -71,23 +75,34 @@ def test_patches_apply_twice_without_change():
 def test_strategy_over_several_processes_is_refused_where_it_cannot_run(monkeypatch):
     if versions.has_own_estimator(tf.__version__):
         pytest.skip("TensorFlow's own coordinator is there")
-    cluster = '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "chief", "index": 0}}'
+    cluster = (
+        '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "chief", "index": 0}}'
+    )
     monkeypatch.setenv("TF_CONFIG", cluster)
     with pytest.raises(ImportError, match="Expected a cluster without `train_distribute`"):
         compat.estimator.RunConfig(train_distribute=tf.distribute.get_strategy())
 
 
 def test_parameter_server_cluster_is_read_from_tf_config(monkeypatch):
-    cluster = '{"cluster": {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}, "task": {"type": "worker", "index": 0}}'
+    jobs = '{"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}'
+    cluster = f'{{"cluster": {jobs}, "task": {{"type": "worker", "index": 0}}}}'
     monkeypatch.setenv("TF_CONFIG", cluster)
     config = compat.estimator.RunConfig()
-    assert (config.task_type, config.num_worker_replicas, config.num_ps_replicas) == ("worker", 2, 1)
+    assert (config.task_type, config.num_worker_replicas, config.num_ps_replicas) == (
+        "worker",
+        2,
+        1,
+    )
     assert config.global_id_in_cluster == 1
 
 
 def _points():
     x = np.linspace(-1, 1, 32, dtype=np.float32)
-    return tf.data.Dataset.from_tensor_slices(({"x": x}, (x > 0).astype(np.int64))).repeat(20).batch(32)
+    return (
+        tf.data.Dataset.from_tensor_slices(({"x": x}, (x > 0).astype(np.int64)))
+        .repeat(20)
+        .batch(32)
+    )
 
 
 def test_premade_estimator_learns(tmp_path):
@@ -105,7 +120,9 @@ def test_keras_model_keeps_its_weights_as_an_estimator(tmp_path):
     model.compile(keras.optimizers.legacy.SGD(0.0), "mse")
 
     def input_fn():
-        return tf.data.Dataset.from_tensors((np.ones([4, 1], np.float32), np.ones([4, 1], np.float32))).repeat(2)
+        return tf.data.Dataset.from_tensors(
+            (np.ones([4, 1], np.float32), np.ones([4, 1], np.float32))
+        ).repeat(2)
 
     estimator = compat.model_to_estimator(model, model_dir=str(tmp_path))
     estimator.train(input_fn, steps=1)

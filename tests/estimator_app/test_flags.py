@@ -23,13 +23,18 @@ def parse(*args):
 def run_program(*args):
     """Runs `estimator-train` as its own process."""
     return subprocess.run(
-        [sys.executable, "-m", "estimator_app.main", *args], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "estimator_app.main", *args],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 def test_every_settings_field_has_a_flag():
     for section in dataclasses.fields(settings.RunSettings):
-        for field in dataclasses.fields(getattr(parse("--data=census", "--model_dir=m"), section.name)):
+        for field in dataclasses.fields(
+            getattr(parse("--data=census", "--model_dir=m"), section.name)
+        ):
             assert field.name in absl_flags.FLAGS, f"no flag for {section.name}.{field.name}"
 
 
@@ -41,7 +46,12 @@ def test_defaults_are_those_of_the_settings():
 
 def test_flags_reach_their_fields():
     parsed = parse(
-        "--data=census", "--model_dir=m", "--hidden_units=4,2", "--optimizer=sgd", "--seed=7", "--exporter=best"
+        "--data=census",
+        "--model_dir=m",
+        "--hidden_units=4,2",
+        "--optimizer=sgd",
+        "--seed=7",
+        "--exporter=best",
     )
     assert parsed.model.hidden_units == (4, 2)
     assert parsed.model.optimizer == "sgd"
@@ -55,7 +65,9 @@ def test_flagfile_is_read(tmp_path):
 
 
 def test_hidden_units_must_be_numbers():
-    with pytest.raises(ValueError, match="Expected --hidden_units to be whole numbers such as 128,64; found 'a,b'."):
+    with pytest.raises(
+        ValueError, match="Expected --hidden_units to be whole numbers such as 128,64; found 'a,b'."
+    ):
         parse("--data=census", "--model_dir=m", "--hidden_units=a,b")
 
 
@@ -80,7 +92,9 @@ def test_help_lists_every_flag_without_tensorflow_in_under_a_second():
     for names in flags.GROUPS.values():
         for name in names:
             assert f"--{name}" in result.stdout
-    assert passed < 5  # The promise is one second; this only has to tell it from TensorFlow's import on a busy machine.
+    assert (
+        passed < 5
+    )  # The promise is one second; this only has to tell it from TensorFlow's import on a busy machine.
 
 
 def test_unknown_flag_ends_with_2_and_one_sentence():

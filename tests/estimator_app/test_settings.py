@@ -12,12 +12,18 @@ from input_fns import settings as input_settings
 @pytest.mark.parametrize(
     "make, sentence",
     [
-        (lambda: settings.TrainSettings(), "Expected --model_dir, the directory that keeps the job"),
+        (
+            lambda: settings.TrainSettings(),
+            "Expected --model_dir, the directory that keeps the job",
+        ),
         (
             lambda: settings.TrainSettings(model_dir="m", max_steps=10, train_epochs=2),
             "Expected one of --max_steps and --train_epochs, found both (10 and 2). Leave one out.",
         ),
-        (lambda: settings.TrainSettings(model_dir="m", max_steps=0), "Expected --max_steps > 0; found 0."),
+        (
+            lambda: settings.TrainSettings(model_dir="m", max_steps=0),
+            "Expected --max_steps > 0; found 0.",
+        ),
         (
             lambda: settings.TrainSettings(model_dir="m", progress="loud"),
             "Expected --progress to be one of auto, bar, lines, none; found 'loud'.",
@@ -43,6 +49,7 @@ def test_settings_cannot_be_changed():
 
 def test_exports_go_below_the_model_directory_by_default():
     run = settings.RunSettings(
-        input=input_settings.InputSettings(data="census"), train=settings.TrainSettings(model_dir="runs/x")
+        input=input_settings.InputSettings(data="census"),
+        train=settings.TrainSettings(model_dir="runs/x"),
     )
     assert run.export_dir == "runs/x/export"
