@@ -7,6 +7,7 @@ error of the runtime; the sentence is what people have to see, not the stack of 
 from __future__ import annotations
 
 import errno
+import re
 from typing import Optional
 
 import tensorflow as tf
@@ -30,41 +31,52 @@ def explain(error: BaseException) -> tuple[Optional[int], str]:
     cause: Optional[BaseException] = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        if isinstance(cause, _REQUEST_ERRORS):
-            return program.EXIT_WRONG_REQUEST, str(cause)
-        if isinstance(cause, verification.VerificationError):
-            return program.EXIT_FAILED, str(cause)
-        if isinstance(cause, OSError) and cause.errno in (
-            errno.ENOSPC,
-            errno.EROFS,
-            errno.EACCES,
-            errno.EDQUOT,
-        ):
-            return program.EXIT_FAILED, (
-                f"Expected to write {cause.filename or 'a file'}, found: {cause.strerror}. Make room or permissions "
-                f"and start again; the job goes on from its last checkpoint."
-            )
-        if isinstance(cause, tf.errors.OpError) and _is_disk(cause):
-            return program.EXIT_FAILED, (
-                f"Expected to write to the model directory, found: {_first_line(cause.message)}. Make room "
-                f"or permissions and start again; the job goes on from its last checkpoint."
-            )
+        code, sentence = _explain_one(cause)
+        if code is not None:
+            return code, sentence
         cause = cause.__cause__ or cause.__context__
     return None, ""
 
 
-def _is_disk(error: tf.errors.OpError) -> bool:
-    text = error.message
-    return any(
-        sign in text
-        for sign in (
-            "No space left on device",
-            "Disk quota exceeded",
-            "Read-only file system",
-            "Permission denied",
+def _explain_one(error: BaseException) -> tuple[Optional[int], str]:
+    if isinstance(error, _REQUEST_ERRORS):
+        return program.EXIT_WRONG_REQUEST, str(error)
+    if isinstance(error, verification.VerificationError):
+        return program.EXIT_FAILED, str(error)
+    if isinstance(error, tf.compat.v1.train.NanLossDuringTrainingError):
+        return program.EXIT_FAILED, (
+            "Expected a finite loss, found NaN. Lower --learning_rate, or look for extreme values in the data; the last "
+            "checkpoint is untouched."
         )
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return program.EXIT_FAILED, _cannot_write(str(error.filename or "a file"), error.strerror)
+    if isinstance(error, tf.errors.OpError):
+        message = str(error.message)
+        read = _RAISED_BY_INPUT.search(message)
+        if read:
+            return program.EXIT_WRONG_REQUEST, read[1]
+        full = [line for line in message.splitlines() if any(sign in line for sign in _DISK_SIGNS)]
+        if full:
+            return program.EXIT_FAILED, _cannot_write("to the model directory", full[0].strip())
+    return None, ""
+
+
+def _cannot_write(what: str, found: str) -> str:
+    return (
+        f"Expected to write {what}, found: {found}. Make room or permissions and start again; the job goes on from its last "
+        f"checkpoint."
     )
 
 
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0]
+# An exception in an input function's generator reaches us as text inside the runtime's own error.
+_RAISED_BY_INPUT = re.compile(r"\b(?:BadRow|File|Input|Schema|Settings)Error: (.+)")
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+# The same as strerror(3) words them, inside TensorFlow's messages.
+_DISK_SIGNS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "Read-only file system",
+    "Permission denied",
+)

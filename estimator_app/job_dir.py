@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import tempfile
 from typing import Any, Iterator, Optional
 
@@ -24,6 +26,9 @@ _FIXED = {
     "model": None,
     "input": ("data", "train_data", "label_column", "weight_column", "schema", "task", "bad_rows"),
 }
+
+# file_io.atomic_write_string_to_file; the sharded saver's directory.
+_LEFTOVER = re.compile(r"(graph\.pbtxt|checkpoint)\.tmp.*|model\.ckpt-\d+_temp(_[0-9a-f]+)?")
 
 
 class JobDirError(ValueError):
@@ -64,6 +69,14 @@ def record(settings: settings_lib.RunSettings) -> None:
 def read_result(model_dir: str) -> Optional[dict[str, Any]]:
     """Returns what the last finished start of the job recorded, or None."""
     return _read_json(os.path.join(model_dir, RESULT))
+
+
+def remove_leftovers(model_dir: str) -> None:
+    """Removes what TensorFlow had begun to write when a save failed: it writes beside the place, but does not tidy up."""
+    for name in os.listdir(model_dir) if os.path.isdir(model_dir) else ():
+        if _LEFTOVER.fullmatch(name):
+            path = os.path.join(model_dir, name)
+            shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else os.remove(path)
 
 
 def write_json(path: str, value: Any) -> None:

@@ -68,9 +68,14 @@ def run(
         )
         exporter = _make_exporter(settings, data, config, say)
         started = time.monotonic()
-        metrics = _train(
-            settings, estimator, inputs, max_steps, exporter, interrupted, progress_stream
-        )
+        try:
+            metrics = _train(
+                settings, estimator, inputs, max_steps, exporter, interrupted, progress_stream
+            )
+        except Exception:
+            if config.is_chief:  # the others' saves are the chief's to finish
+                job_dir.remove_leftovers(settings.train.model_dir)
+            raise
         interrupted.check()
 
     result = result_lib.RunResult(

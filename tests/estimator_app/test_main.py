@@ -110,6 +110,7 @@ def test_full_disk_under_the_model_directory_ends_with_1_and_one_sentence(census
         r"^error: Expected to write .*No space left on device.* Make room", result.stderr, re.M
     ), result.stderr
     assert "Traceback" not in result.stderr
+    assert not re.search(r"\.tmp|_temp", result.stdout)
 
 
 def test_full_disk_under_the_export_directory_leaves_no_half_version(census, tmp_path):
@@ -128,6 +129,15 @@ def test_full_disk_under_the_export_directory_leaves_no_half_version(census, tmp
     again = run_program(*job_flags(census, tmp_path / "job", "--max_steps=10", "--model=dnn"))
     assert again.returncode == 0, again.stderr
     assert "/job/export/" in again.stdout
+
+
+def test_loss_that_is_not_finite_ends_with_1_and_names_the_fix(census, tmp_path):
+    flags = job_flags(
+        census, tmp_path / "job", "--model=dnn", "--optimizer=sgd", "--learning_rate=1e30"
+    )
+    result = run_program(*flags)
+    assert result.returncode == 1
+    assert "error: Expected a finite loss, found NaN. Lower --learning_rate" in result.stderr
 
 
 def test_read_only_model_directory_is_refused_before_any_work(census, tmp_path):
