@@ -42,16 +42,17 @@ class Interrupted(BaseException):
 class Interruption:
     """Catches the signals while it is entered; gives the hooks that act on them.
 
-    Off the main thread, where Python allows no signal handlers, it does nothing.
+    Off the main thread, where Python allows no signal handlers, it does nothing; nor if not `enabled`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, enabled: bool = True) -> None:
+        self._enabled = enabled
         self.signum: Optional[int] = None
         self._in_session = False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        if threading.current_thread() is threading.main_thread():
+        if self._enabled and threading.current_thread() is threading.main_thread():
             self._previous = {signum: signal.signal(signum, self._handle) for signum in _SIGNALS}
         return self
 

@@ -79,7 +79,9 @@ class Data:
         )
 
 
-def prepare(settings: settings_lib.RunSettings, say: Callable[[str], None]) -> Data:
+def prepare(
+    settings: settings_lib.RunSettings, say: Callable[[str], None], is_chief: bool = True
+) -> Data:
     """Reads training and evaluation data once each, and holds them against the schema.
 
     The schema is the model directory's if the job was started before (its vocabularies are baked into the
@@ -90,6 +92,7 @@ def prepare(settings: settings_lib.RunSettings, say: Callable[[str], None]) -> D
     Args:
       settings: the job.
       say: called with one line on what was found.
+      is_chief: whether this task of the cluster, if there is one, is the one that writes into the model directory.
 
     Raises:
       InputError: the data cannot be used; one sentence.
@@ -102,7 +105,7 @@ def prepare(settings: settings_lib.RunSettings, say: Callable[[str], None]) -> D
     known, known_statistics = _known(settings)
     train = sources.open_source(settings.input, "train", known)
     evaluation = sources.open_source(settings.input, "eval", known)
-    with _bad_rows_writer(settings) as writer:
+    with _bad_rows_writer(settings, is_chief) as writer:
         scanned = inference.scan(train, settings.input, known, writer)
         checked = inference.scan(evaluation, settings.input, scanned.schema, writer)
     scanned.schema.task  # Raises for a label that cannot be learnt.
@@ -149,9 +152,9 @@ def _known(
 
 
 def _bad_rows_writer(
-    settings: settings_lib.RunSettings,
+    settings: settings_lib.RunSettings, is_chief: bool
 ) -> contextlib.AbstractContextManager[Optional[bad_rows_lib.Writer]]:
-    if settings.input.bad_rows == "error":
+    if settings.input.bad_rows == "error" or not is_chief:
         return contextlib.nullcontext()
     os.makedirs(settings.train.model_dir, exist_ok=True)
     return bad_rows_lib.Writer(os.path.join(settings.train.model_dir, job_dir.BAD_ROWS))

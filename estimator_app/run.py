@@ -47,15 +47,17 @@ def run(
       Interrupted: SIGTERM or Ctrl-C, after the checkpoint was written.
     """
     say = _sayer(settings, progress_stream)
-    with interruption.Interruption() as interrupted:
+    config = training.make_run_config(settings.train)
+    # A parameter server waits inside TensorFlow, where Python's handlers do not run; it has nothing to save either.
+    with interruption.Interruption(enabled=config.task_type != "ps") as interrupted:
         job_dir.check(settings)
         model = registry.find(settings.model.model)
-        data = preparation.prepare(settings, say)
-        job_dir.record(settings)
-        preparation.record(settings, data)
+        data = preparation.prepare(settings, say, config.is_chief)
+        if config.is_chief:
+            job_dir.record(settings)
+            preparation.record(settings, data)
         max_steps = _max_steps(settings, data.num_train_rows)
 
-        config = training.make_run_config(settings.train)
         done = _already_finished(settings, max_steps, data.bad_rows)
         if done:
             return done
