@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import logging
-import os
 import sys
 from typing import Any, NoReturn
 
@@ -37,8 +36,6 @@ def main(args: Sequence[str]) -> int:
         program.fail(
             f"Expected flags only, found '{args[0]}'. Run estimator-train --help for the list of flags."
         )
-    # TensorFlow's C++ start-up chatter, unless the user asked for it; read when TensorFlow is first imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         settings = flags.settings_from_flags(absl_flags.FLAGS)
     except ValueError as error:

@@ -118,7 +118,6 @@ def main(argv: list[str]) -> int:
         os.remove(flags.FLAGS.port_file)  # of a server before this one
     # Before any thread is there, so that all of them leave the signals to _stop_on_signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # TensorFlow comes with these, and takes seconds.
     with program.quiet_native_start():

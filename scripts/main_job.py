@@ -27,19 +27,18 @@ _START_TIMEOUT_SECS = 120.0
 def main() -> int:
     """Runs the job; returns the exit code of the first part that fails, or 0."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog="Other flags go to estimator-train.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model_dir", default="runs/census", help="where the job lies")
-    model_dir = parser.parse_args().model_dir
+    known, train_flags = parser.parse_known_args()
+    model_dir = known.model_dir
 
     trained = subprocess.run(
         [
-            sys.executable,
-            "-m",
-            "estimator_app.main",
-            "--data=census",
-            "--model=dnn_linear",
-            f"--model_dir={model_dir}",
+            *(sys.executable, "-m", "estimator_app.main", "--data=census", "--model=dnn_linear"),
+            *(f"--model_dir={model_dir}", *train_flags),
         ],
         check=False,
     )
@@ -79,6 +78,7 @@ def main() -> int:
         f"model        {model_dir}\n"
         f"export       {os.path.join(model_dir, 'export')}\n"
         f"server log   {log}\n"
+        "more steps   make run ARGS=--max_steps=5000\n"
         f"TensorBoard  {os.path.join(os.path.dirname(sys.executable), 'tensorboard')} --logdir={model_dir}"
     )
     return 0 if all(equal) else 1
