@@ -43,8 +43,11 @@ def main(args: Sequence[str]) -> int:
 
     print("Loading TensorFlow ...", file=sys.stderr, flush=True)
     # Here, so that --help and a wrong flag answer before TensorFlow is loaded.
-    with program.quiet_native_start():
-        from estimator_app import failures, interruption, run
+    try:
+        with program.quiet_native_start():
+            from estimator_app import failures, interruption, run
+    except ImportError as error:  # a TensorFlow that cannot run Estimators says so, and what to do
+        program.fail(str(error))
 
     # Estimator's account of every session and checkpoint, only for those who ask with --verbosity=0.
     if not absl_flags.FLAGS["verbosity"].present:
