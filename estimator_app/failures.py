@@ -45,8 +45,8 @@ def _explain_one(error: BaseException) -> tuple[Optional[int], str]:
         return program.EXIT_FAILED, str(error)
     if isinstance(error, tf.compat.v1.train.NanLossDuringTrainingError):
         return program.EXIT_FAILED, (
-            "Expected a finite loss, found NaN. Lower --learning_rate, or look for extreme values in the data; the last "
-            "checkpoint is untouched."
+            "Expected a finite loss, found NaN. Lower --learning_rate, or look for extreme values in the data; the "
+            "last checkpoint is untouched."
         )
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return program.EXIT_FAILED, _cannot_write(str(error.filename or "a file"), error.strerror)
@@ -63,8 +63,8 @@ def _explain_one(error: BaseException) -> tuple[Optional[int], str]:
 
 def _cannot_write(what: str, found: str) -> str:
     return (
-        f"Expected to write {what}, found: {found}. Make room or permissions and start again; the job goes on from its last "
-        f"checkpoint."
+        f"Expected to write {what}, found: {found}. Make room or permissions and start again; the job goes on from its "
+        f"last checkpoint."
     )
 
 

@@ -38,8 +38,7 @@ def run(
     def parse(argv: list[str]) -> list[str]:
         before_ddash = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
         if any(arg in _HELP for arg in before_ddash):
-            print(help_text(usage, groups))
-            sys.exit(0)
+            show_help(usage, groups)
         try:
             return flags.FLAGS(argv)
         except flags.Error as error:
@@ -49,6 +48,15 @@ def run(
 
     app.run(lambda argv: sys.exit(main(argv[1:])), flags_parser=parse)
     raise AssertionError("app.run does not return")
+
+
+def show_help(usage: str, groups: Mapping[str, Sequence[str]]) -> NoReturn:
+    """Prints the help text and ends the program with 0, also when nobody reads it to its end (`--help | head`)."""
+    try:
+        print(help_text(usage, groups), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 def fail(message: str, code: int = EXIT_WRONG_REQUEST) -> NoReturn:

@@ -149,8 +149,7 @@ def _parse(argv: list[str]) -> list[str]:
     """Reads the flags; reports and ignores unknown ones (TF Serving: main.cc)."""
     usage = program.help_text(sys.modules[__name__].__doc__ or "", _GROUPS)
     if any(arg in _HELP for arg in argv[1:]):
-        print(usage)
-        sys.exit(0)
+        program.show_help(sys.modules[__name__].__doc__ or "", _GROUPS)
     try:
         unknown = flags.FLAGS(argv, known_only=True)[1:]
     except flags.Error as error:

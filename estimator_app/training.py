@@ -55,8 +55,8 @@ def train_and_evaluate(
         steps=train.eval_steps,
         hooks=eval_hooks,
         exporters=exporter,
-        # Every checkpoint is evaluated: how often is said once, by save_checkpoints_steps. An evaluator of a cluster looks
-        # for new ones in a loop, which has to pause.
+        # Every checkpoint is evaluated: how often is said once, by save_checkpoints_steps. An evaluator of a cluster
+        # looks for new ones in a loop, which has to pause.
         start_delay_secs=0,
         throttle_secs=1 if model.config.task_type == "evaluator" else 0,
     )

@@ -94,7 +94,8 @@ def run_beside_full_disk(directory, kib, *args):
         or subprocess.run([*namespace, "true"], check=False).returncode
     ):
         pytest.skip("a file system of one's own needs unshare and user namespaces")
-    script = 'mount -t tmpfs -o size="$1"k tmpfs "$2" && d=$2 && shift 2 && "$@"; rc=$?; find "$d" -mindepth 1; exit $rc'
+    mount = 'mount -t tmpfs -o size="$1"k tmpfs "$2" && d=$2 && shift 2'
+    script = f'{mount} && "$@"; rc=$?; find "$d" -mindepth 1; exit $rc'
     directory.mkdir(parents=True)
     command = [*namespace, "sh", "-c", script, "sh", str(kib), str(directory), *PROGRAM, *args]
     return subprocess.run(command, capture_output=True, text=True, check=False)
