@@ -72,7 +72,7 @@ def read_result(model_dir: str) -> Optional[dict[str, Any]]:
 
 
 def remove_leftovers(model_dir: str) -> None:
-    """Removes what TensorFlow had begun to write when a save failed; it writes beside the place, but never tidies up."""
+    """Removes what TensorFlow had begun to write when a save failed: written beside the place, but never tidied up."""
     for name in os.listdir(model_dir) if os.path.isdir(model_dir) else ():
         if _LEFTOVER.fullmatch(name):
             path = os.path.join(model_dir, name)
