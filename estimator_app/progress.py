@@ -6,6 +6,7 @@ The loss is fetched only when something is about to be shown, so that the hook c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import shutil
 import time
 from typing import Any, Optional, TextIO
 
@@ -34,6 +35,13 @@ def make_hook(
     if kind == "none":
         return None
     return BarHook(max_steps, stream) if kind == "bar" else LinesHook(max_steps, stream)
+
+
+def make_sayer(kind: str, stream: Optional[TextIO]) -> Callable[[str], None]:
+    """Returns a function that writes one line to `stream`, above the bar if there is one; silent for "none"."""
+    if stream is None or kind == "none":
+        return lambda line: None
+    return lambda line: tqdm.tqdm.write(line, file=stream)
 
 
 def evaluation_line(step: int, metrics: Mapping[str, Any]) -> str:
@@ -98,6 +106,8 @@ class BarHook(_ProgressHook):
         super().__init__(max_steps, stream, _BAR_EVERY_SECS, time.monotonic)
 
     def _start(self, step: int) -> None:
+        # A terminal may not know its size (0 x 0 in some containers), and tqdm then shows nothing.
+        size = shutil.get_terminal_size()
         self._bar = tqdm.tqdm(
             total=self._max_steps,
             initial=step,
@@ -105,6 +115,8 @@ class BarHook(_ProgressHook):
             file=self._stream,
             desc="training",
             mininterval=0,
+            ncols=size.columns,
+            nrows=size.lines,
         )
 
     def _show(self, step: int, loss: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 import math
 import os
-import sys
 import time
 from typing import Any, Optional, TextIO
 
@@ -46,7 +45,7 @@ def run(
       VerificationError: an export does not answer as the Estimator does; it was not published.
       Interrupted: SIGTERM or Ctrl-C, after the checkpoint was written.
     """
-    say = _sayer(settings, progress_stream)
+    say = progress.make_sayer(settings.train.progress, progress_stream)
     config = training.make_run_config(settings.train)
     # A parameter server waits inside TensorFlow, where Python's handlers do not run; it has nothing to save either.
     with interruption.Interruption(enabled=config.task_type != "ps") as interrupted:
@@ -209,12 +208,3 @@ def _checkpoint_step(model_dir: str) -> int:
     """
     checkpoint = tf.train.latest_checkpoint(model_dir)
     return int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
-
-
-def _sayer(settings: settings_lib.RunSettings, stream: Optional[TextIO]) -> Callable[[str], None]:
-    silent = stream is None or settings.train.progress == "none"
-    return (
-        (lambda line: None)
-        if silent
-        else (lambda line: print(line, file=stream or sys.stderr, flush=True))
-    )
