@@ -87,7 +87,7 @@ def scan(
             f"{examples[0].row}, expected {examples[0].expected}, found {examples[0].value!r}."
         )
     if bad_count:
-        _logger.warning("%d bad rows were left out, %d rows are used.", bad_count, count)
+        _logger.info("%d bad rows were left out, %d rows are used.", bad_count, count)
     return ScanResult(
         _to_schema(columns, source),
         statistics_lib.DatasetStatistics(
