@@ -49,7 +49,9 @@ def _explain_one(error: BaseException) -> tuple[Optional[int], str]:
             "last checkpoint is untouched."
         )
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-        return program.EXIT_FAILED, _cannot_write(str(error.filename or "a file"), error.strerror)
+        return program.EXIT_FAILED, _cannot_write(
+            str(error.filename or "a file"), str(error.strerror)
+        )
     if isinstance(error, tf.errors.OpError):
         message = str(error.message)
         read = _RAISED_BY_INPUT.search(message)
