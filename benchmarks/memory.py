@@ -13,20 +13,22 @@ from benchmarks import sides
 
 REPEATS = (1, 10, 50)
 SHUFFLE_BUFFER = 20_000  # below the rows of one repeat, so that every size is streamed
-STEPS = 3000
+BATCH_SIZE = 128
 
 
 def main() -> None:
     """Prints peak MiB by size, and the growth from the smallest to the largest."""
     sides.heading(
-        f"peak resident memory of estimator-train, {STEPS} steps of dnn, shuffle_buffer {SHUFFLE_BUFFER:,}"
+        f"peak resident memory of estimator-train, one epoch of dnn, shuffle_buffer {SHUFFLE_BUFFER:,}"
     )
     peaks: dict[tuple[bool, int], float] = {}
     with tempfile.TemporaryDirectory() as directory:
         files = {repeat: _repeat_census(directory, repeat) for repeat in REPEATS}
         for cache in (False, True):
             for repeat, (path, rows) in files.items():
-                measured = sides.measure("benchmarks.memory", [path, str(int(cache))])
+                measured = sides.measure(
+                    "benchmarks.memory", [path, str(int(cache)), str(rows // BATCH_SIZE)]
+                )
                 peaks[cache, repeat] = measured["MiB"]
                 size = os.path.getsize(path) / 2**20
                 print(
@@ -56,7 +58,7 @@ def _repeat_census(directory: str, repeat: int) -> tuple[str, int]:
     return path, repeat * len(rows)
 
 
-def _run_side(path: str, cache: str) -> None:
+def _run_side(path: str, cache: str, steps: str) -> None:
     """Runs the program on one file and reports its peak resident memory."""
     from input_fns import packaged
 
@@ -70,9 +72,10 @@ def _run_side(path: str, cache: str) -> None:
                 f"--eval_data={packaged.find('census').eval_files[0]}",
                 "--label_column=income",
                 "--model=dnn",
+                f"--batch_size={BATCH_SIZE}",
                 f"--model_dir={model_dir}",
-                f"--max_steps={STEPS}",
-                f"--save_checkpoints_steps={STEPS}",
+                f"--max_steps={steps}",
+                f"--save_checkpoints_steps={steps}",
                 f"--shuffle_buffer={SHUFFLE_BUFFER}",
                 f"--cache={'true' if cache == '1' else 'false'}",
                 "--progress=none",
@@ -84,7 +87,7 @@ def _run_side(path: str, cache: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
+    if len(sys.argv) == 4:
         _run_side(*sys.argv[1:])
     else:
         main()

@@ -1,9 +1,8 @@
-"""Exporters that publish: stage beside the versions, verify, rename, prune.
+"""The exporter of a job: stage beside the versions, verify, rename, prune.
 
-The wheel's exporters decide *when* to export (final, latest, best). Theirs write straight into the place where
-servers look;
-these write into a staging directory, compare the staged model's answers with the Estimator's own, and only then
-rename it.
+The wheel's exporters write straight into the place where servers look, and its BestExporter forgets over a restart
+what was best (tensorflow/tensorflow#47396). This one writes into a staging directory, compares the staged model's
+answers with the Estimator's own, and only then renames it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import os
 import time
 from typing import Any, Optional
 
-from estimator_app import verification
+from estimator_app import export_record, verification
 from estimator_app.compat import estimator
 from export import receivers
 from export import settings as export_settings
@@ -41,7 +40,7 @@ class Published:
 
 
 class PublishingExporter(estimator.Exporter):
-    """Wraps one of the wheel's exporters; remembers what it published in `published`."""
+    """Exports when `ExportSettings.exporter` says so; remembers what it published in `published`."""
 
     def __init__(
         self,
@@ -49,6 +48,7 @@ class PublishingExporter(estimator.Exporter):
         export_dir: str,
         schema: schema_lib.Schema,
         rows: verification.SampleRows,
+        record: export_record.ExportRecord,
         assets_extra: Mapping[str, str],
         on_evaluation: Callable[[int, Mapping[str, Any]], None],
         on_answers: Callable[[Mapping[str, Any]], None],
@@ -61,6 +61,7 @@ class PublishingExporter(estimator.Exporter):
           export_dir: base path of the versions.
           schema: what receivers parse.
           rows: evaluation rows to verify with.
+          record: remembers what this job published.
           assets_extra: name under `assets.extra/` -> file to copy there.
           on_evaluation: called with step and metrics of every evaluation.
           on_answers: called with the Estimator's own predictions on `rows`, after they were verified.
@@ -71,28 +72,15 @@ class PublishingExporter(estimator.Exporter):
         self._export_dir = export_dir
         self._schema = schema
         self._rows = rows
+        self._record = record
+        self._assets_extra = dict(assets_extra)
         self._on_evaluation = on_evaluation
         self._on_answers = on_answers
         self._clock = clock
-        make = {
-            "final": estimator.FinalExporter,
-            "latest": estimator.LatestExporter,
-            "best": estimator.BestExporter,
-        }[settings.exporter]
-        # Pruning is ours: the wheel's would look into the staging directory.
-        unlimited = {} if settings.exporter == "final" else {"exports_to_keep": None}
-        self._decides = make(
-            name="versions",
-            serving_input_receiver_fn=lambda: estimator.export.ServingInputReceiver(
-                *receivers.make_receiver(schema)
-            ),
-            assets_extra=dict(assets_extra),
-            **unlimited,
-        )
 
     @property
     def name(self) -> str:
-        return self._decides.name
+        return "versions"
 
     def export(
         self,
@@ -103,21 +91,34 @@ class PublishingExporter(estimator.Exporter):
         is_the_final_export: bool,
     ) -> Optional[str]:
         """Called by `train_and_evaluate` after every evaluation; returns the published path, or None."""
-        step = int(eval_result["global_step"])
+        step, loss = int(eval_result["global_step"]), float(eval_result["loss"])
         self._on_evaluation(step, eval_result)
+        if not self._is_due(loss, is_the_final_export):
+            return None
         with versions.staging_dir(self._export_dir) as staging:
-            staged = self._decides.export(
-                estimator, staging, checkpoint_path, eval_result, is_the_final_export
+            staged = os.fsdecode(
+                estimator.export_saved_model(
+                    staging,
+                    self._serving_input_receiver,
+                    assets_extra=self._assets_extra,
+                    checkpoint_path=checkpoint_path,
+                )
             )
-            if staged is None:
-                return None
-            staged = os.fsdecode(staged)
             answers = verification.predict_locally(estimator, self._rows, checkpoint_path)
             comparison = verification.verify(staged, self._schema, self._rows, answers)
             version = versions.next_version(self._export_dir, self._clock())
             path = versions.publish(staged, self._export_dir, version)
+        self._record.add(version, loss)
         self._on_answers(answers)
         self.published.append(Published(path, step, comparison))
-        for removed in versions.prune(self._export_dir, self._settings.exports_to_keep):
+        for removed in self._record.prune(self._settings.exports_to_keep):
             _logger.info("Removed exported version %d", removed)
         return path
+
+    def _is_due(self, loss: float, is_the_final_export: bool) -> bool:
+        if self._settings.exporter == "final":
+            return is_the_final_export
+        return self._settings.exporter == "latest" or loss < self._record.best_loss
+
+    def _serving_input_receiver(self) -> Any:
+        return estimator.export.ServingInputReceiver(*receivers.make_receiver(self._schema))

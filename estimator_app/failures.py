@@ -12,7 +12,7 @@ from typing import Optional
 
 import tensorflow as tf
 
-from estimator_app import job_dir, program, verification
+from estimator_app import job_dir, program, training, verification
 from estimator_app.compat import UnsupportedTensorFlowError
 from estimator_app.models import registry
 from input_fns import errors as input_errors
@@ -21,6 +21,7 @@ _REQUEST_ERRORS = (
     input_errors.InputError,
     job_dir.JobDirError,
     registry.UnknownModelError,
+    training.ClusterError,
     UnsupportedTensorFlowError,
 )
 

@@ -6,6 +6,7 @@ Every file is written beside its place and renamed, so that a killed job leaves 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -20,6 +21,7 @@ RESULT = "run_result.json"
 SCHEMA = "schema.pbtxt"
 STATISTICS = "statistics.pbtxt"
 BAD_ROWS = "bad_rows.csv"
+LOCK = ".lock"
 
 # What makes a job that job: the model, the data it learns from and what is learnt. The rest may change between starts.
 _FIXED = {
@@ -35,40 +37,70 @@ class JobDirError(ValueError):
     """The model directory cannot be used for this job."""
 
 
+def is_started(model_dir: str) -> bool:
+    """Returns True if there is a checkpoint: only then are settings, schema and statistics in the directory binding."""
+    return os.path.exists(os.path.join(model_dir, "checkpoint"))
+
+
 def check(settings: settings_lib.RunSettings) -> None:
-    """Refuses a model directory that this job cannot use, before any work is done; writes nothing.
+    """Refuses directories that this job cannot use, before any work is done; writes nothing.
 
     Raises:
-      JobDirError: it cannot be written to, or it belongs to a job with other settings; the sentence has the difference.
+      JobDirError: a directory cannot be written to, or the model directory belongs to a job with other settings; the
+        sentence has the difference.
     """
     model_dir = settings.train.model_dir
-    _check_writable(model_dir)
-    recorded = _read_json(os.path.join(model_dir, SETTINGS))
-    if recorded is not None:
-        differences = _differences(recorded, settings.as_dict())
-        if differences:
-            raise JobDirError(
-                f"Expected the settings that {model_dir} was made with, found others: {'; '.join(differences)}. "
-                f"Repeat the recorded values, or choose another --model_dir."
-            )
-    elif os.path.isdir(model_dir) and any(
-        name == "checkpoint" or name.startswith("model.ckpt-") for name in os.listdir(model_dir)
-    ):
+    _check_writable("model_dir", model_dir)
+    _check_writable("export_dir", settings.export_dir)
+    if not is_started(model_dir):
+        return
+    recorded = read_json(os.path.join(model_dir, SETTINGS))
+    if recorded is None:
         raise JobDirError(
             f"Expected --model_dir={model_dir} to be empty or a job of this program, found checkpoints without "
             f"{SETTINGS}. Choose another --model_dir."
         )
+    differences = _differences(recorded, settings.as_dict())
+    if differences:
+        raise JobDirError(
+            f"Expected the settings that {model_dir} was made with, found others: {'; '.join(differences)}. "
+            f"Repeat the recorded values, or choose another --model_dir."
+        )
+
+
+@contextlib.contextmanager
+def lock(model_dir: str) -> Iterator[None]:
+    """Makes the model directory and keeps other starts out of it; the lock goes with the process.
+
+    Raises:
+      JobDirError: another start is at work in it.
+    """
+    os.makedirs(model_dir, exist_ok=True)
+    with open(os.path.join(model_dir, LOCK), "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise JobDirError(
+                f"Expected nobody else to train in {model_dir}, found process {file.read().strip() or 'unknown'} at "
+                f"work there. Wait for it, stop it, or choose another --model_dir."
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 def record(settings: settings_lib.RunSettings) -> None:
-    """Makes the model directory and writes the settings into it: from here on it belongs to this job."""
-    os.makedirs(settings.train.model_dir, exist_ok=True)
+    """Writes the settings into the model directory."""
     write_json(os.path.join(settings.train.model_dir, SETTINGS), settings.as_dict())
 
 
 def read_result(model_dir: str) -> Optional[dict[str, Any]]:
     """Returns what the last finished start of the job recorded, or None."""
-    return _read_json(os.path.join(model_dir, RESULT))
+    return read_json(os.path.join(model_dir, RESULT))
 
 
 def remove_leftovers(model_dir: str) -> None:
@@ -99,7 +131,8 @@ def replacing(path: str) -> Iterator[Any]:
             os.remove(temporary)
 
 
-def _read_json(path: str) -> Optional[dict[str, Any]]:
+def read_json(path: str) -> Optional[dict[str, Any]]:
+    """Returns what a JSON file holds, None if it is not there; raises JobDirError if it is no JSON."""
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
@@ -129,9 +162,9 @@ def _text(value: Any) -> str:
     return "not given" if value in (None, "") else str(value)
 
 
-def _check_writable(model_dir: str) -> None:
+def _check_writable(flag: str, directory: str) -> None:
     """Raises JobDirError unless a file can be made in the directory, or in the first of its parents that is there."""
-    present = os.path.abspath(model_dir)
+    present = os.path.abspath(directory)
     while not os.path.lexists(present):
         present = os.path.dirname(present)
     try:
@@ -139,11 +172,10 @@ def _check_writable(model_dir: str) -> None:
             pass
     except NotADirectoryError:
         raise JobDirError(
-            f"Expected --model_dir={model_dir} to be a directory, found a file at {present}. "
-            f"Choose another --model_dir."
+            f"Expected --{flag}={directory} to be a directory, found a file at {present}. Choose another --{flag}."
         ) from None
     except OSError as error:
         raise JobDirError(
-            f"Expected --model_dir={model_dir} to be a directory that can be written to, found: {error.strerror}. "
-            f"Choose another --model_dir, or make room and permissions."
+            f"Expected --{flag}={directory} to be a directory that can be written to, found: {error.strerror}. "
+            f"Choose another --{flag}, or make room and permissions."
         ) from error

@@ -46,6 +46,9 @@ def main(args: Sequence[str]) -> int:
     try:
         with program.quiet_native_start():
             from estimator_app import failures, interruption, run
+    except KeyboardInterrupt:
+        print("Interrupted while TensorFlow was loading; nothing was done.", file=sys.stderr)
+        return 130
     except ImportError as error:  # a TensorFlow that cannot run Estimators says so, and what to do
         program.fail(str(error))
 

@@ -109,6 +109,10 @@ def prepare(
         scanned = inference.scan(train, settings.input, known, writer)
         checked = inference.scan(evaluation, settings.input, scanned.schema, writer)
     scanned.schema.task  # Raises for a label that cannot be learnt.
+    if not scanned.schema.features:
+        raise errors.SchemaError(
+            f"Expected columns to learn from, found none in {train.files[0]} beside label and weight. Add some."
+        )
     bad_rows = scanned.bad_rows + checked.bad_rows
     say(
         f"{scanned.num_rows} training rows, {checked.num_rows} evaluation rows, {len(scanned.schema.features)} features"
@@ -139,7 +143,7 @@ def _known(
     """Returns schema and statistics that the job was made with, or the given schema alone, or neither."""
     schema_path = os.path.join(settings.train.model_dir, job_dir.SCHEMA)
     statistics_path = os.path.join(settings.train.model_dir, job_dir.STATISTICS)
-    if os.path.exists(schema_path) and os.path.exists(statistics_path):
+    if job_dir.is_started(settings.train.model_dir) and os.path.exists(statistics_path):
         return schema_lib.read(schema_path), statistics_lib.read(statistics_path)
     if settings.input.schema:
         return (

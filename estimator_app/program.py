@@ -42,9 +42,8 @@ def run(
         try:
             return flags.FLAGS(argv)
         except flags.Error as error:
-            fail(
-                f"{str(error).rstrip('.')}. Run {argv[0].rsplit('/', 1)[-1]} --help for the list of flags."
-            )
+            sentence = str(error).removeprefix("ERROR:: ").rstrip(".")
+            fail(f"{sentence}. Run {argv[0].rsplit('/', 1)[-1]} --help for the list of flags.")
 
     app.run(lambda argv: sys.exit(main(argv[1:])), flags_parser=parse)
     raise AssertionError("app.run does not return")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import contextlib
 import math
 import os
 import time
@@ -11,6 +12,7 @@ from typing import Any, Optional, TextIO
 import tensorflow as tf
 
 from estimator_app import (
+    export_record,
     exporters,
     interruption,
     job_dir,
@@ -23,6 +25,7 @@ from estimator_app import settings as settings_lib
 from estimator_app import training, verification
 from estimator_app.models import registry
 from estimator_app.models.problem import Problem
+from export import versions
 
 
 def run(
@@ -47,33 +50,39 @@ def run(
     """
     say = progress.make_sayer(settings.train.progress, progress_stream)
     config = training.make_run_config(settings.train)
-    # A parameter server waits inside TensorFlow, where Python's handlers do not run; it has nothing to save either.
-    with interruption.Interruption(enabled=config.task_type != "ps") as interrupted:
+    with contextlib.ExitStack() as stack:
+        # A parameter server waits inside TensorFlow, where Python's handlers do not run; it has nothing to save either.
+        interrupted = stack.enter_context(interruption.Interruption(config.task_type != "ps"))
         job_dir.check(settings)
         model = registry.find(settings.model.model)
         data = preparation.prepare(settings, say, config.is_chief)
-        if config.is_chief:
-            job_dir.record(settings)
-            preparation.record(settings, data)
         max_steps = _max_steps(settings, data.num_train_rows)
-
         done = _already_finished(settings, max_steps, data.bad_rows)
         if done:
             return done
-        estimator = model.build(Problem(data.schema, data.statistics, settings.model, config))
+        if config.is_chief:
+            stack.enter_context(job_dir.lock(settings.train.model_dir))
+            versions.remove_stale(settings.export_dir, time.time())
+            job_dir.remove_leftovers(settings.train.model_dir)
+            job_dir.record(settings)
+            preparation.record(settings, data)
+
+        estimator = registry.build(
+            model, Problem(data.schema, data.statistics, settings.model, config)
+        )
         inputs = training.Inputs(
             train=data.train_input_fn(
                 model.label_as, _shard(config), _checkpoint_step(settings.train.model_dir)
             ),
             eval=data.eval_input_fn(model.label_as),
         )
-        exporter = _make_exporter(settings, data, config, say)
+        exporter = _make_exporter(settings, data, say)
         started = time.monotonic()
         try:
             metrics = _train(
                 settings, estimator, inputs, max_steps, exporter, interrupted, progress_stream
             )
-        except Exception:
+        except BaseException:
             if config.is_chief:  # the others' saves are the chief's to finish
                 job_dir.remove_leftovers(settings.train.model_dir)
             raise
@@ -95,7 +104,7 @@ def run(
             {
                 "global_step": result.global_step,
                 "metrics": dict(result.metrics),
-                "export_dir": result.export_dir,
+                "asked": _asked(settings),
             },
         )
     return result
@@ -105,13 +114,16 @@ def describe_interruption(
     settings: settings_lib.RunSettings, interrupted: interruption.Interrupted
 ) -> str:
     """Returns one sentence on where the job stands after a signal."""
-    step = interrupted.saved_step
-    if step is None:
-        return "Interrupted before the first step; nothing was written that has to be kept."
-    return (
-        f"Interrupted; the checkpoint of step {step} is written to {settings.train.model_dir}. Start again "
-        f"with the same flags to go on from there."
-    )
+    model_dir = settings.train.model_dir
+    if interrupted.saved_step is not None:
+        written = f"the checkpoint of step {interrupted.saved_step} is written to {model_dir}"
+    elif job_dir.is_started(model_dir):
+        written = (
+            f"the last checkpoint in {model_dir} is that of step {_checkpoint_step(model_dir)}"
+        )
+    else:
+        return "Interrupted before the first checkpoint; nothing was written that has to be kept."
+    return f"Interrupted; {written}. Start again with the same flags to go on from there."
 
 
 def _train(
@@ -148,23 +160,30 @@ def _train(
 
 
 def _make_exporter(
-    settings: settings_lib.RunSettings,
-    data: preparation.Data,
-    config: Any,
-    say: Callable[[str], None],
+    settings: settings_lib.RunSettings, data: preparation.Data, say: Callable[[str], None]
 ) -> exporters.PublishingExporter:
+    model_dir = settings.train.model_dir
     rows = data.sample_rows(verification.ROWS)
     return exporters.PublishingExporter(
         settings.export,
         settings.export_dir,
         data.schema,
         rows,
-        assets_extra={job_dir.SCHEMA: os.path.join(settings.train.model_dir, job_dir.SCHEMA)},
+        export_record.ExportRecord(model_dir, settings.export_dir),
+        assets_extra={job_dir.SCHEMA: os.path.join(model_dir, job_dir.SCHEMA)},
         on_evaluation=lambda step, metrics: say(progress.evaluation_line(step, metrics)),
-        on_answers=lambda answers: sample.write(
-            settings.train.model_dir, data.schema, rows, answers
-        ),
+        on_answers=lambda answers: sample.write(model_dir, data.schema, rows, answers),
     )
+
+
+def _asked(settings: settings_lib.RunSettings) -> dict[str, Any]:
+    """Returns what an evaluation and its export were asked to be; a finished job that is asked for another does it."""
+    return {
+        "eval_data": settings.input.eval_data,
+        "eval_steps": settings.train.eval_steps,
+        "export_dir": os.path.abspath(settings.export_dir),
+        "exporter": settings.export.exporter,
+    }
 
 
 def _already_finished(
@@ -174,9 +193,12 @@ def _already_finished(
     step = _checkpoint_step(settings.train.model_dir)
     if recorded is None or recorded["global_step"] != step or step < max_steps:
         return None
+    exported = export_record.ExportRecord(settings.train.model_dir, settings.export_dir).versions
+    if recorded.get("asked") != _asked(settings) or not exported:
+        return None
     return result_lib.RunResult(
         model_dir=settings.train.model_dir,
-        export_dir=recorded["export_dir"],
+        export_dir=settings.export_dir,
         global_step=step,
         max_steps=max_steps,
         metrics=recorded["metrics"],

@@ -114,8 +114,11 @@ def main(argv: list[str]) -> int:
         settings = settings_from_flags()
     except ValueError as error:
         return _failed(f"INVALID_ARGUMENT: {error}")
-    if flags.FLAGS.port_file and os.path.exists(flags.FLAGS.port_file):
-        os.remove(flags.FLAGS.port_file)  # of a server before this one
+    port_file = flags.FLAGS.port_file
+    try:
+        _prepare_port_file(port_file)
+    except OSError as error:
+        return _failed(_port_file_error(port_file, error))
     # Before any thread is there, so that all of them leave the signals to _stop_on_signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -135,7 +138,11 @@ def main(argv: list[str]) -> int:
         if model_server.rest_port is not None:
             line += f", REST {ports.address(settings.host, model_server.rest_port)}"
         print(f"Serving {settings.model_name} version {model_server.version}: {line}", flush=True)
-        _write_port_file(flags.FLAGS.port_file, settings, model_server)
+        try:
+            _write_port_file(port_file, settings, model_server)
+        except OSError as error:
+            model_server.stop(0)
+            return _failed(_port_file_error(port_file, error))
     model_server.wait()
     return 0
 
@@ -147,16 +154,16 @@ def cli() -> None:
 
 def _parse(argv: list[str]) -> list[str]:
     """Reads the flags; reports and ignores unknown ones (TF Serving: main.cc)."""
-    usage = program.help_text(sys.modules[__name__].__doc__ or "", _GROUPS)
+    description = sys.modules[__name__].__doc__ or ""
     if any(arg in _HELP for arg in argv[1:]):
-        program.show_help(sys.modules[__name__].__doc__ or "", _GROUPS)
+        program.show_help(description, _GROUPS)
     try:
         unknown = flags.FLAGS(argv, known_only=True)[1:]
     except flags.Error as error:
-        print(f"{error}\n{usage}")
+        print(f"{error}\n{program.help_text(description, _GROUPS)}")
         sys.exit(_EXIT_FAILED)
     for arg in unknown:
-        print(f"unknown argument: {arg}\n{usage}")
+        print(f"unknown argument: {arg}\n{program.help_text(description, _GROUPS)}")
     return argv[:1]
 
 
@@ -171,6 +178,23 @@ def _stop_on_signal(model_server: Any) -> None:
     print(f"Got {signal.Signals(number).name}: taking no more calls.", flush=True)
     threading.Thread(target=model_server.stop, daemon=True).start()
     os._exit(128 + signal.sigwait(_SIGNALS))
+
+
+def _prepare_port_file(path: str) -> None:
+    """Removes the file of a server before this one; raises OSError where none can be written."""
+    if not path:
+        return
+    os.stat(os.path.join(os.path.dirname(path) or ".", ""))
+    if os.path.exists(path):
+        os.remove(path)
+
+
+def _port_file_error(path: str, error: OSError) -> str:
+    """Returns the sentence for a port file that cannot be written."""
+    return (
+        f"INVALID_ARGUMENT: Expected --port_file={path} to be a file that can be written: "
+        f"{error.strerror}. Choose a path in a directory that exists."
+    )
 
 
 def _write_port_file(

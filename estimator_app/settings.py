@@ -7,6 +7,7 @@ made, by a ValueError of one sentence: what was expected, what was found, what t
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from typing import Any, Optional
 
@@ -51,8 +52,8 @@ class ModelSettings:
             self.optimizer,
         )
         _require(
-            self.learning_rate is None or self.learning_rate > 0,
-            "--learning_rate > 0",
+            self.learning_rate is None or 0 < self.learning_rate < math.inf,
+            "a finite --learning_rate > 0",
             self.learning_rate,
         )
 
@@ -104,7 +105,7 @@ class TrainSettings:
             "keep_checkpoint_max",
         ):
             value = getattr(self, name)
-            _require(value is None or value > 0, f"--{name} > 0", value)
+            _require(value is None or 0 < value < math.inf, f"--{name} > 0", value)
         _require(self.save_summary_steps > 0, "--save_summary_steps > 0", self.save_summary_steps)
         _require(
             self.progress in PROGRESS,

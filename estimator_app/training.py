@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 from estimator_app import exporters
@@ -10,8 +11,28 @@ from estimator_app import settings as settings_lib
 from estimator_app.compat import estimator
 
 
+class ClusterError(ValueError):
+    """TF_CONFIG does not describe a cluster."""
+
+
 def make_run_config(train: settings_lib.TrainSettings) -> Any:
-    """Returns the RunConfig of a job; the cluster, if any, comes from TF_CONFIG."""
+    """Returns the RunConfig of a job; the cluster, if any, comes from TF_CONFIG.
+
+    Raises:
+      ClusterError: TF_CONFIG does not describe a cluster.
+    """
+    try:
+        return _make_run_config(train)
+    except (TypeError, ValueError) as error:
+        if "TF_CONFIG" not in os.environ:
+            raise
+        raise ClusterError(
+            f"Expected TF_CONFIG to describe a cluster and this task of it, found: {error}. Correct it, or unset it to "
+            f"train in one process."
+        ) from error
+
+
+def _make_run_config(train: settings_lib.TrainSettings) -> Any:
     return estimator.RunConfig(
         model_dir=train.model_dir,
         tf_random_seed=train.seed,

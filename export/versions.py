@@ -13,7 +13,7 @@ Paths go through `tf.io.gfile`; a rename is atomic where the file system's own i
 import contextlib
 import os
 import re
-from typing import Iterator
+from typing import Iterable, Iterator
 import uuid
 
 import tensorflow as tf
@@ -22,6 +22,10 @@ import tensorflow as tf
 # file_system_storage_path_source.cc).
 _VERSION_NAME = re.compile(r"[+-]?[0-9]+")
 _MAX_VERSION = 2**63 - 1
+
+# What a process writes aside, with its number.
+_OURS = re.compile(r"\.(?:staging|removed)-([0-9]+)-.*")
+_STALE_SECS = 600.0
 
 
 def list_versions(base: str) -> list[int]:
@@ -89,25 +93,57 @@ def publish(staged_dir: str, base: str, version: int) -> str:
     return path
 
 
-def prune(base: str, keep: int) -> list[int]:
-    """Removes all but the `keep` highest versions.
-
-    Each is renamed out of the servers' sight before its files go.
+def remove(base: str, doomed: Iterable[int]) -> list[int]:
+    """Removes these versions; each is renamed out of the servers' sight before its files go.
 
     Returns:
-        the versions removed, lowest first.
-
-    Raises:
-        ValueError: `keep` is below 1.
+        the versions removed.
     """
-    if keep < 1:
-        raise ValueError(f"At least one version must be kept, given: keep={keep}")
-    removed = list_versions(base)[:-keep]
-    for version in removed:
-        doomed = os.path.join(base, f".pruned-{os.getpid()}-{version}")
-        tf.io.gfile.rename(path_of(base, version), doomed)
-        tf.io.gfile.rmtree(doomed)
+    removed = []
+    for version in doomed:
+        hidden = os.path.join(base, f".removed-{os.getpid()}-{version}")
+        tf.io.gfile.rename(path_of(base, version), hidden)
+        tf.io.gfile.rmtree(hidden)
+        removed.append(version)
     return removed
+
+
+def remove_stale(base: str, now_secs: float) -> list[str]:
+    """Removes what killed processes left under `base`: staging and half-removed directories.
+
+    A directory goes if its process is not on this machine and nothing changed in it for ten minutes; another
+    machine may be staging in the same place.
+
+    Returns:
+        the names removed.
+    """
+    removed = []
+    for name in sorted(tf.io.gfile.listdir(base)) if tf.io.gfile.isdir(base) else ():
+        match = _OURS.fullmatch(name.rstrip("/"))
+        path = os.path.join(base, name)
+        if match and not _is_running(int(match[1])) and _age_secs(path, now_secs) > _STALE_SECS:
+            tf.io.gfile.rmtree(path)
+            removed.append(name)
+    return removed
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _age_secs(path: str, now_secs: float) -> float:
+    """Seconds since the newest file in `path` changed."""
+    paths = [
+        path,
+        *(os.path.join(d, name) for d, _, files in tf.io.gfile.walk(path) for name in files),
+    ]
+    return now_secs - max(tf.io.gfile.stat(each).mtime_nsec for each in paths) / 1e9
 
 
 def _children(base: str) -> dict[int, str]:

@@ -53,7 +53,9 @@ def linear_columns(
     schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics
 ) -> list[Any]:
     """Returns the columns of the plain linear model: standardised numbers beside the wide columns."""
-    numbers = [_numeric(feature, statistics) for feature in schema.features if is_number(feature)]
+    # The wide columns have the numbers with a shape already.
+    scalars = [feature for feature in schema.features if is_number(feature) and not feature.shape]
+    numbers = [_numeric(feature, statistics) for feature in scalars]
     return numbers + wide_columns(schema, statistics)
 
 

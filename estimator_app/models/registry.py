@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 import dataclasses
 import importlib
+import os
+import sys
 from typing import Any
 
-from estimator_app.models import keras_models, premade
+from estimator_app.compat import estimator
+from estimator_app.models import keras_models, naming, premade
 from estimator_app.models.problem import Problem
 
 
@@ -39,6 +42,8 @@ MODELS = {
     "mnist_mlp": Model(keras_models.mnist_mlp, "index"),
 }
 
+_BUILT_IN = tuple(model.build for model in MODELS.values())
+
 
 def find(name: str) -> Model:
     """Returns the model of that name, or the user's own builder for `package.module:function`.
@@ -58,8 +63,34 @@ def find(name: str) -> Model:
     return MODELS[name]
 
 
+def build(model: Model, problem: Problem) -> Any:
+    """Returns the Estimator that `model` makes for `problem`.
+
+    Raises:
+      UnknownModelError: a builder of the user's returned something else.
+    """
+    built = (
+        naming.build_with_graph_names(model.build, problem)
+        if model.build in _BUILT_IN
+        else model.build(problem)
+    )
+    if not isinstance(built, estimator.Estimator):
+        raise UnknownModelError(
+            f"Expected --model={problem.settings.model} to return an Estimator, found {type(built).__name__}. Return "
+            f"the Estimator that the function makes."
+        )
+    return built
+
+
 def _own_model(name: str) -> Model:
     module_name, function_name = name.split(":", 1)
+    if not module_name or not function_name:
+        raise UnknownModelError(
+            f"Expected --model=package.module:function, found --model={name}. Give both halves."
+        )
+    # A console script does not have the directory it is started from on its path, `python -m` does.
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from estimator_app import verification
 from export import signatures, versions
 from input_fns import errors as input_errors
 from input_fns import schema as schema_lib
+from input_fns import settings as input_settings
 
 PREMADE_CLASSIFIER = {
     "serving_default",
@@ -294,3 +296,120 @@ def test_an_export_that_answers_differently_is_not_published(make_settings, tmp_
         run_lib.run(make_settings(tmp_path / "job"))
     assert os.listdir(tmp_path / "job" / "export") == []
     assert not (tmp_path / "job" / job_dir.RESULT).exists()
+
+
+def test_only_versions_of_this_job_are_ever_removed(make_settings, tmp_path):
+    years = [tmp_path / "shared" / str(year) for year in (2018, 2019, 2020)]
+    for year in years:
+        year.mkdir(parents=True)
+    settings = make_settings(
+        tmp_path / "job",
+        exporter="latest",
+        exports_to_keep=1,
+        max_steps=20,
+        save_checkpoints_steps=10,
+        export_dir=str(tmp_path / "shared"),
+    )
+    result = run_lib.run(settings)
+    assert all(year.is_dir() for year in years)
+    assert versions.list_versions(result.export_dir) == [
+        2018, 2019, 2020, int(os.path.basename(result.exports[-1].path))
+    ]  # fmt: skip
+
+
+def test_best_stays_best_over_a_restart(make_settings, census, tmp_path):
+    first = run_lib.run(make_settings(tmp_path / "job", exporter="best", max_steps=40))
+    flipped = tmp_path / "flipped.csv"
+    text = pathlib.Path(census.eval).read_text()
+    flipped.write_text(text.replace("<=50K", "?").replace(">50K", "<=50K").replace("?\n", ">50K\n"))
+    second = run_lib.run(
+        make_settings(tmp_path / "job", exporter="best", max_steps=50, eval_data=str(flipped))
+    )
+    assert second.metrics["loss"] > first.metrics["loss"]
+    assert not second.exports
+    assert versions.list_versions(first.export_dir) == [
+        int(os.path.basename(first.exports[-1].path))
+    ]
+
+
+@pytest.mark.parametrize("change", ["export_dir", "eval_steps"])
+def test_a_finished_job_that_is_asked_for_something_else_does_it(
+    wide_and_deep, make_settings, tmp_path, change
+):
+    copy = tmp_path / "job"
+    shutil.copytree(wide_and_deep.model_dir, copy)
+    value = {"export_dir": str(tmp_path / "elsewhere"), "eval_steps": 1}[change]
+    result = run_lib.run(make_settings(copy, model="dnn_linear", **{change: value}))
+    assert not result.already_finished
+    assert result.exports[0].path.startswith(result.export_dir)
+
+
+def test_second_start_at_the_same_time_is_refused(make_settings, tmp_path):
+    with job_dir.lock(str(tmp_path / "job")):
+        sentence = f"found process {os.getpid()} at work there"
+        with pytest.raises(job_dir.JobDirError, match=sentence):
+            run_lib.run(make_settings(tmp_path / "job"))
+
+
+def test_refused_start_does_not_bind_the_directory(make_settings, tmp_path):
+    with pytest.raises(input_errors.SchemaError):
+        run_lib.run(make_settings(tmp_path / "job", model="mnist_mlp"))
+    assert run_lib.run(make_settings(tmp_path / "job")).global_step == 20
+
+
+@pytest.mark.parametrize("model", ["dnn", "linear", "keras_mlp"])
+def test_columns_may_be_named_as_people_name_them(make_settings, tmp_path, model):
+    names = ["hours a week", "é", "label:0", "_u", "a/b", "features", "sample_weights", "%", "%%"]
+    rows = [
+        ",".join([*(str((row * 7 + i) % 5) for i in range(len(names))), "yn"[row % 2]])
+        for row in range(120)
+    ]
+    path = tmp_path / "odd.csv"
+    path.write_text("\n".join([",".join([*names, "wanted?"]), *rows]) + "\n", encoding="utf-8")
+    result = run_lib.run(
+        make_settings(
+            tmp_path / "job",
+            model=model,
+            train_data=str(path),
+            eval_data=str(path),
+            label_column="wanted?",
+        )
+    )
+    inputs = signatures.read(result.exports[0].path)["tensors:predict"].inputs
+    assert set(inputs) == set(names)
+
+
+def test_table_without_features_is_refused(make_settings, tmp_path):
+    path = tmp_path / "bare.csv"
+    path.write_text("income\na\nb\n")
+    settings = make_settings(tmp_path / "job", train_data=str(path), eval_data=str(path))
+    with pytest.raises(
+        input_errors.SchemaError, match="Expected columns to learn from, found none"
+    ):
+        run_lib.run(settings)
+
+
+def test_linear_model_takes_images(make_settings, tmp_path):
+    settings = make_settings(tmp_path / "job", model="linear", max_steps=5)
+    digits = input_settings.InputSettings(data="mnist", batch_size=32, seed=1)
+    assert run_lib.run(dataclasses.replace(settings, input=digits)).global_step == 5
+
+
+@pytest.mark.parametrize("text", ["{bad", '{"cluster": {"worker": ["a:1"]}}'])
+def test_broken_tf_config_is_refused(make_settings, tmp_path, monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match="Expected TF_CONFIG to describe a cluster"):
+        run_lib.run(make_settings(tmp_path / "job"))
+
+
+def test_unusable_export_directory_is_refused_before_training(make_settings, census, tmp_path):
+    with pytest.raises(job_dir.JobDirError, match="Expected --export_dir=.* found a file at"):
+        run_lib.run(make_settings(tmp_path / "job", export_dir=census.train))
+    assert not (tmp_path / "job").exists()
+
+
+def test_builder_that_returns_no_estimator_is_refused(make_settings, tmp_path, monkeypatch):
+    (tmp_path / "forgetful.py").write_text("def build(problem):\n    pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="to return an Estimator, found NoneType"):
+        run_lib.run(make_settings(tmp_path / "job", model="forgetful:build"))

@@ -73,13 +73,23 @@ def test_publish_refuses_a_negative_version(tmp_path):
         versions.publish(str(tmp_path), str(tmp_path), -1)
 
 
-def test_prune_keeps_the_highest(tmp_path):
-    _make(tmp_path, "1", "02", "10", "9", "other")
-    assert versions.prune(str(tmp_path), keep=2) == [1, 2]
-    assert sorted(os.listdir(tmp_path)) == ["10", "9", "other"]
-    assert versions.prune(str(tmp_path), keep=5) == []
+def test_remove_takes_the_named_versions_only(tmp_path):
+    _make(tmp_path, "1", "0002", "3", "notes")
+    assert versions.remove(str(tmp_path), [1, 2]) == [1, 2]
+    assert sorted(os.listdir(tmp_path)) == ["3", "notes"]
 
 
-def test_prune_keeps_at_least_one(tmp_path):
-    with pytest.raises(ValueError, match="At least one version must be kept, given: keep=0"):
-        versions.prune(str(tmp_path), keep=0)
+def test_stale_directories_of_dead_processes_go_and_others_stay(tmp_path):
+    dead = 2**22 + 1  # above the largest process number that Linux gives
+    mine = os.getpid()
+    names = [f".staging-{dead}-a", f".removed-{dead}-7", f".staging-{mine}-b", ".git", "7"]
+    _make(tmp_path, *names)
+    (tmp_path / f".staging-{dead}-a" / "half").write_text("")
+    now = os.stat(tmp_path).st_mtime
+    assert versions.remove_stale(str(tmp_path), now + 60) == []
+    assert versions.remove_stale(str(tmp_path), now + 3600) == [
+        f".removed-{dead}-7",
+        f".staging-{dead}-a",
+    ]
+    assert sorted(os.listdir(tmp_path)) == [".git", f".staging-{mine}-b", "7"]
+    assert versions.remove_stale(str(tmp_path / "nowhere"), now) == []
