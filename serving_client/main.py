@@ -234,7 +234,8 @@ def _parse(argv: list[str]) -> list[str]:
     try:
         return FLAGS(argv)
     except flags.Error as error:
-        _fail(f"{str(error).rstrip('.')}. Run {_PROGRAM} --help for the list of flags.")
+        message = str(error).removeprefix("ERROR:: ").rstrip(".")
+        _fail(f"{message}. Run {_PROGRAM} --help for the list of flags.")
 
 
 def help_text() -> str:

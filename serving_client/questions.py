@@ -2,7 +2,8 @@
 
 A signature is asked in one of two ways. If its inputs are plain named tensors and the rows have a
 column for each, the columns are sent as tensors. If it takes one string tensor, each row is sent as
-a serialised tf.Example with all its columns.
+a serialised tf.Example with all its columns; what these columns hold is known where another
+signature takes them as plain tensors.
 """
 
 import dataclasses
@@ -18,6 +19,11 @@ from serving_client import wire
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _REAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+# What a feature of a tf.Example can hold.
+_EXAMPLE_DTYPES = frozenset(
+    "string bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
+    "float16 bfloat16 float32 float64".split()
+)
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 # What comes back for one row: value, array or list by output name.
@@ -31,10 +37,16 @@ class Question:
     Attributes:
         signature: The signature that answers.
         as_examples: Whether rows are sent as tf.Examples; otherwise as named tensors.
+        types: What columns hold, as other signatures say, where rows are sent as tf.Examples; the
+            types of columns without an entry are guessed.
+        examples_signature: Where rows are sent as tensors, the signature that takes tf.Examples, so
+            that a row may leave a column out; "" if there is none.
     """
 
     signature: metadata.Signature
     as_examples: bool
+    types: Mapping[str, metadata.TensorSpec] = dataclasses.field(default_factory=dict)
+    examples_signature: str = ""
 
 
 def choose(found: metadata.ModelMetadata, name: str, columns: Iterable[str]) -> Question:
@@ -62,10 +74,11 @@ def choose(found: metadata.ModelMetadata, name: str, columns: Iterable[str]) -> 
         candidates = sorted(found.signatures.values(), key=_rank)
     for signature in candidates:
         if signature.inputs and not missing_columns(signature, columns):
-            return Question(signature, as_examples=False)
+            instead = _examples_signature(found, signature)
+            return Question(signature, as_examples=False, examples_signature=instead)
     for signature in candidates:
         if takes_examples(signature):
-            return Question(signature, as_examples=True)
+            return Question(signature, as_examples=True, types=_types(found, signature, columns))
     asked = [signature for signature in candidates if signature.inputs]
     if not asked:
         raise errors.InputError(f"Model {found.model!r} has no signature that takes inputs.")
@@ -83,6 +96,44 @@ def _rank(signature: metadata.Signature) -> tuple[bool, bool, str]:
         not signature.name.endswith(metadata.DEFAULT_SIGNATURE),
         signature.name,
     )
+
+
+def _types(
+    found: metadata.ModelMetadata, chosen: metadata.Signature, columns: Iterable[str]
+) -> dict[str, metadata.TensorSpec]:
+    """Returns what columns hold by the signatures that take them as plain tensors.
+
+    Only columns of one value a row, whose dtype a tf.Example has and no two signatures dispute.
+    """
+    types: dict[str, metadata.TensorSpec] = {}
+    for column in columns:
+        specs = [
+            signature.inputs[column]
+            for signature in found.signatures.values()
+            if signature is not chosen and column in signature.inputs
+        ]
+        if len({spec.dtype for spec in specs}) == 1 and all(map(_fits_example, specs)):
+            types[column] = specs[0]
+    return types
+
+
+def _fits_example(spec: metadata.TensorSpec) -> bool:
+    """Says whether the input is one value a row that a feature of a tf.Example can hold."""
+    one_a_row = spec.shape is None or len(spec.shape) < 2 or spec.shape[1:] == (1,)
+    return one_a_row and spec.dtype in _EXAMPLE_DTYPES
+
+
+def _examples_signature(found: metadata.ModelMetadata, chosen: metadata.Signature) -> str:
+    """Returns the signature that takes tf.Examples instead: `predict` for `tensors:predict`."""
+    others = [
+        signature
+        for signature in found.signatures.values()
+        if signature is not chosen and takes_examples(signature)
+    ]
+    others.sort(
+        key=lambda signature: (not chosen.name.endswith(f":{signature.name}"), *_rank(signature))
+    )
+    return others[0].name if others else ""
 
 
 def takes_examples(signature: metadata.Signature) -> bool:
@@ -118,9 +169,9 @@ def ask(
     """
     how = (question.signature.name, version, version_label)
     if not question.as_examples:
-        columns = _columns(question.signature, batch, place)
+        columns = _columns(question, batch, place)
         return _split(client.predict(columns, *how), batch)
-    examples = [_example(row, place) for row in batch]
+    examples = [_example(row, question.types, place) for row in batch]
     if question.signature.method_name == metadata.CLASSIFY:
         return [
             {
@@ -136,19 +187,46 @@ def ask(
     return _split(client.predict({name: serialised}, *how), batch)
 
 
-def _columns(
-    signature: metadata.Signature, batch: Sequence[rows_lib.Row], place: str
-) -> dict[str, Any]:
+def _columns(question: Question, batch: Sequence[rows_lib.Row], place: str) -> dict[str, Any]:
     """Returns the value of each input for a batch; [len(batch), ...] each."""
+    signature = question.signature
     columns = {}
     for name, spec in signature.inputs.items():
         if name not in batch[0].values and name in signature.optional_inputs:
             continue
+        if question.examples_signature:
+            _refuse_empty_cells(batch, name, spec, place, question.examples_signature)
         stacked = _stack(batch, name, spec, place)
         if spec.shape is not None and stacked.ndim == 1 and spec.shape[1:] == (1,):
             stacked = stacked[:, None]  # one number a row where the model takes vectors of one
         columns[name] = stacked
     return columns
+
+
+def _refuse_empty_cells(
+    batch: Sequence[rows_lib.Row],
+    name: str,
+    spec: metadata.TensorSpec,
+    place: str,
+    examples_signature: str,
+) -> None:
+    """Raises errors.InputError, with the way out, for an empty cell where spec wants a number."""
+    for row in batch:
+        if _is_empty(row, name, spec):
+            reason = ValueError(
+                "an empty cell has no value as a plain tensor; with "
+                f"--signature_name={examples_signature} a row may leave out features that have a "
+                "default"
+            )
+            raise _misfit(row, name, spec, place, reason)
+
+
+def _is_empty(row: rows_lib.Row, name: str, spec: Optional[metadata.TensorSpec]) -> bool:
+    """Says whether a cell of CSV is empty; around a number, spaces mean nothing."""
+    if not row.is_text:
+        return False
+    text = row.values[name]
+    return not (text.strip() if spec and spec.dtype != "string" else text)
 
 
 def _stack(
@@ -238,15 +316,45 @@ def _number(text: str, dtype: np.dtype) -> Any:
         raise ValueError("it is no number") from error
 
 
-def _example(row: rows_lib.Row, place: str) -> Any:
-    """Returns a row as a tf.Example; of CSV, numbers are told from text, and empty cells left out."""
-    values = row.values
-    if row.is_text:
-        values = {name: _guess(text) for name, text in values.items() if text}
+def _example(row: rows_lib.Row, types: Mapping[str, metadata.TensorSpec], place: str) -> Any:
+    """Returns a row as a tf.Example, without its empty cells.
+
+    Args:
+        row: The row.
+        types: What its columns hold; without an entry, numbers of CSV are told from text by their
+            looks, and JSON's own types stay.
+        place: The row's file, for messages.
+
+    Raises:
+        errors.InputError: A value does not fit its type, or none that a tf.Example has.
+    """
+    values = {}
+    for name, value in row.values.items():
+        spec = types.get(name)
+        if value is None or _is_empty(row, name, spec):
+            continue
+        if spec:
+            value = _typed(row, name, spec, place)
+        elif row.is_text:
+            value = _guess(value)
+        values[name] = value
     try:
         return encoding.make_example(values)
     except errors.InputError as error:
         raise errors.InputError(f"{place}, row {row.number}: {error}") from error
+
+
+def _typed(row: rows_lib.Row, name: str, spec: metadata.TensorSpec, place: str) -> Any:
+    """Returns one value, or list, as of the dtype of spec.
+
+    Raises:
+        errors.InputError: It is of another one.
+    """
+    value = _value(row, name, spec, place)
+    try:
+        return _convert(value, spec)
+    except ValueError as error:
+        raise _misfit(row, name, spec, place, error) from error
 
 
 def _guess(text: str) -> Any:

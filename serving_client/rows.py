@@ -95,6 +95,12 @@ def _read_csv(path: str, lines: IO[str]) -> Iterator[Row]:
         header = next(reader, None)
         if not header:
             raise errors.InputError(f"{path} is empty; expected a header line with column names.")
+        twice = sorted({name for name in header if header.count(name) > 1})
+        if twice:
+            raise errors.InputError(
+                f"{path} names {', '.join(map(repr, twice))} more than once in its header. Rename or "
+                "remove the columns that repeat."
+            )
         number = 0
         for cells in reader:
             if not cells:

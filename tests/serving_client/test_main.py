@@ -79,6 +79,91 @@ def test_examples_are_sent_where_the_columns_do_not_cover_the_tensors(ask, model
     assert request.model_spec.signature_name == "predict"
 
 
+def examples(model) -> list[dict]:
+    """Returns (kind of list, values) by feature, of each Example that Predict was asked with."""
+    found = []
+    for request in model.asked(wire.PredictRequest):
+        for one in wire.to_array(request.inputs["examples"]):
+            features = wire.Example.FromString(one).features.feature
+            kinds = {name: features[name].WhichOneof("kind") for name in features}
+            found.append(
+                {
+                    name: (kind, list(getattr(features[name], kind).value))
+                    for name, kind in kinds.items()
+                }
+            )
+    return found
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("a.csv", "age,hours,job,label\n 39.0 ,10,12,7\n"),
+        ("a.jsonl", '{"age": 39.0, "hours": 10, "job": "12", "label": 7}\n'),
+    ],
+)
+def test_examples_hold_what_the_plain_signature_takes(ask, model, name, text):
+    done = ask(name, text, "--signature_name=predict")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert examples(model) == [
+        {
+            "age": ("int64_list", [39]),
+            "hours": ("float_list", [10.0]),
+            "job": ("bytes_list", [b"12"]),
+            "label": ("int64_list", [7]),  # no signature takes it
+        }
+    ]
+
+
+def test_types_of_examples_are_guessed_where_signatures_do_not_say_them(ask, model):
+    vector = fake_server.tensor_info("DT_FLOAT", [-1, 2])
+    plain = {
+        "age": fake_server.tensor_info("DT_STRING", [-1]),
+        "hours": vector,
+        "job": fake_server.tensor_info("DT_COMPLEX64", [-1]),
+    }
+    model.signatures["other"] = fake_server.signature("predict", plain, {"y": vector})
+    del model.signatures["tensors:predict"].inputs["hours"]
+    done = ask("a.csv", "age,hours,job\n39,10.0,a\n", "--signature_name=predict")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert examples(model) == [
+        {
+            "age": ("int64_list", [39]),
+            "hours": ("float_list", [10.0]),
+            "job": ("bytes_list", [b"a"]),
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("a.csv", "age,hours,job,label\n30,1,,\n40, ,b,x\n"),
+        (
+            "a.jsonl",
+            '{"age": 30, "hours": 1, "job": null}\n'
+            '{"age": 40, "hours": null, "job": "b", "label": "x"}\n',
+        ),
+    ],
+)
+def test_empty_cells_are_left_out_of_examples(ask, model, name, text):
+    ask(name, text, "--signature_name=predict")  # the fake model has no defaults
+    first, second = examples(model)
+    assert first == {"age": ("int64_list", [30]), "hours": ("float_list", [1.0])}
+    assert sorted(second) == ["age", "job", "label"]
+
+
+def test_cell_of_an_example_that_does_not_fit_is_named(ask, model, tmp_path):
+    for cell, reason in [("39.5", "39.5 does not fit"), ("x", "it is no number")]:
+        text = f"age,hours,job\n1,2,a\n{cell},2,a\n"
+        done = ask("a.csv", text, "--signature_name=classification")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"error: {tmp_path}/a.csv, row 2, column age: '{cell}' is not int64 ({reason}).\n"
+        )
+    assert not model.asked(wire.ClassificationRequest)
+
+
 def test_classification_signature_is_asked_with_classify(ask, model):
     text = '{"age": 30, "hours": 10.5, "job": "a"}\n'
     done = ask("b.jsonl", text, "--signature_name=classification", "--version=3")
@@ -135,7 +220,8 @@ def test_nested_lists_and_vectors_of_one_take_the_shape_of_the_signature(ask, mo
         (
             "a.csv",
             "age,hours,job\n3,,a\n",
-            "row 1, column hours: '' is not float32 (the value is empty).",
+            "row 1, column hours: '' is not float32 (an empty cell has no value as a plain tensor; "
+            "with --signature_name=predict a row may leave out features that have a default).",
         ),
         (
             "a.jsonl",
@@ -164,6 +250,31 @@ def test_bad_value_is_named_by_file_row_column_and_value(ask, tmp_path, name, te
     done = ask(name, text)
     assert done.returncode == 2
     assert done.stderr == f"error: {tmp_path / name}, {sentence}\n"
+
+
+def test_repeated_column_is_refused(ask, tmp_path):
+    done = ask("a.csv", "age,hours,job,age\n30,1,a,40\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {tmp_path}/a.csv names 'age' more than once in its header. Rename or remove the "
+        "columns that repeat.\n"
+    )
+
+
+def test_empty_cell_names_the_counterpart_of_the_signature(ask, model):
+    model.signatures["tensors:classification"] = model.signatures["tensors:predict"]
+    done = ask("a.csv", "age,hours,job\n,1,a\n", "--signature_name=tensors:classification")
+    assert done.returncode == 2
+    assert "with --signature_name=classification a row may leave out" in done.stderr
+
+
+def test_empty_cell_of_a_model_without_examples_has_no_such_advice(ask, model, tmp_path):
+    model.signatures = {"tensors:predict": model.signatures["tensors:predict"]}
+    done = ask("a.csv", "age,hours,job\n3, ,a\n")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: {tmp_path}/a.csv, row 1, column hours: ' ' is not float32 (the value is empty).\n"
+    )
 
 
 def test_missing_columns_are_named(ask):
@@ -275,6 +386,7 @@ def test_server_that_does_not_answer_is_named_with_the_deadline(dead_address):
         ),
         (["--verison=1"], "Unknown command line flag 'verison'."),
         (["--version=x"], "flag --version=x: invalid literal for int()"),
+        (["--flagfile=/nonexist"], "Unable to open flagfile: [Errno 2] No such file"),
         (["--format=xml"], "flag --format=xml: value should be one of <csv|jsonl>"),
     ],
 )

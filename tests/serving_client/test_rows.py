@@ -51,6 +51,12 @@ def test_standard_input_needs_a_format(monkeypatch):
     "name, text, sentence",
     [
         ("a.csv", "", "{path} is empty; expected a header line with column names."),
+        (
+            "a.csv",
+            "a,b,a,b,c\n1,2,3,4,5\n",
+            "{path} names 'a', 'b' more than once in its header. Rename or remove the columns that "
+            "repeat.",
+        ),
         ("a.csv", "a,b\n1,2\n3\n", "{path}, row 2: 1 values for 2 columns."),
         ("a.csv", 'a\n"x" y\n', "{path}, line 2: ',' expected after '\"'."),
         ("a.jsonl", '{"a": 1}\n{"a"\n', "{path}, row 2: not JSON: Expecting ':' delimiter"),
