@@ -63,8 +63,9 @@ def from_text(
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
+        reason = str(error).rstrip(".")
         raise errors.SchemaError(
-            f"{path} is not a TFX schema in text form (schema.pbtxt): {error}. Infer one by leaving "
+            f"{path} is not a TFX schema in text form (schema.pbtxt): {reason}. Infer one by leaving "
             "--schema out; it is written to the model directory."
         ) from error
     try:
@@ -181,6 +182,11 @@ def _column(
             )
         domain = domains[feature.domain] if kind == "domain" else feature.string_domain
         vocabulary = tuple(domain.value)
+        if not vocabulary:
+            raise errors.SchemaError(
+                f"feature {feature.name!r} has a string_domain without values; expected all values "
+                "that it may have. Give it values, or remove the string_domain."
+            )
     elif kind == "bool_domain" and dtype == "string":
         vocabulary = (
             feature.bool_domain.false_value or "false",

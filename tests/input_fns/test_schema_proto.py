@@ -68,6 +68,16 @@ def test_the_flag_goes_before_the_mark() -> None:
         ('feature { name: "a" type: INT shape { dim { size: -1 } } }', "dimension must be >= 1"),
         ('feature { name: "a" type: BYTES domain: "d" }', "refers to the string_domain 'd'"),
         (
+            'feature { name: "a" type: BYTES string_domain { name: "a" } }',
+            "s.pbtxt: feature 'a' has a string_domain without values; expected all values that it "
+            "may have. Give it values, or remove the string_domain.$",
+        ),
+        (
+            'feature { name: "a" type: BYTES domain: "d" } string_domain { name: "d" }',
+            "'a' has a string_domain without values",
+        ),
+        ("feature { nome: 1 }", r'has no field named "nome"\. Infer one'),
+        (
             'feature { name: "a" type: FLOAT string_domain { value: "x" } }',
             "'a' has type FLOAT, which a string_domain does not fit",
         ),
