@@ -111,6 +111,27 @@ def test_value_that_does_not_parse_shows_the_usage():
     assert "Traceback" not in done.stderr
 
 
+def test_place_of_the_port_file_is_checked_before_the_model_is_loaded(tmp_path):
+    path = tmp_path / "none" / "port.json"
+    done = _run(f"--model_base_path={tmp_path}/no_model", "--port=0", f"--port_file={path}")
+    assert done.returncode == 255
+    assert done.stdout == (
+        f"Failed to start server. Error: INVALID_ARGUMENT: Expected --port_file={path} to be a file "
+        "that can be written: No such file or directory. Choose a path in a directory that exists.\n"
+    )
+    done = _run(f"--model_base_path={tmp_path}/no_model", "--port=0", f"--port_file={tmp_path}")
+    assert done.returncode == 255
+    assert "to be a file that can be written: Is a directory." in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_port_file_that_cannot_be_written_ends_the_server(base):
+    done = _run(f"--model_base_path={base}", "--port=0", "--port_file=/proc/port.json")
+    assert done.returncode == 255
+    assert "INVALID_ARGUMENT: Expected --port_file=/proc/port.json to be a file" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 def test_broken_model_fails_the_start(tmp_path):
     (tmp_path / "1").mkdir()
     done = _run(*running.serve_command(tmp_path, "--max_num_load_retries=0")[3:])
