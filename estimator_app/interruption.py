@@ -1,9 +1,8 @@
 """SIGTERM and Ctrl-C in the middle of a job: write a checkpoint, then leave.
 
 While steps run, a signal only asks the session to stop; the checkpoint hook then saves, and `Interrupted` is raised
-with the
-step that was saved. Outside a session (reading data, building the graph) there is nothing to save and it is raised
-at once. A second signal does not wait.
+with the step that was saved. Outside a session (reading data, building the graph) there is nothing to save and it is
+raised at once. A second signal does not wait.
 """
 
 from __future__ import annotations

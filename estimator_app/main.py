@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import logging
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from absl import flags as absl_flags
 from absl import logging as absl_logging
@@ -17,8 +17,8 @@ _USAGE = """
 estimator-train: trains, evaluates and exports an Estimator.
 
   estimator-train --data=census --model=dnn_linear --model_dir=runs/census
-  estimator-train --train_data='train*.csv.gz' --eval_data=eval.csv --label_column=price --model=dnn
-  --model_dir=runs/prices
+  estimator-train --train_data='train*.csv.gz' --eval_data=eval.csv --label_column=price \\
+      --model=dnn --model_dir=runs/prices
 
 A second start with the same --model_dir goes on where the first ended. TF_CONFIG is honoured.
 Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 and 143 interrupted after a checkpoint.
@@ -68,13 +68,8 @@ def main(args: Sequence[str]) -> int:
         if code is None:
             raise
         program.fail(sentence, code)
-    _print_result(result)
+    print("\n".join(result.lines()))
     return 0
-
-
-def _print_result(result: Any) -> None:
-    for line in result.lines():
-        print(line)
 
 
 if __name__ == "__main__":

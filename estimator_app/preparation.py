@@ -85,9 +85,8 @@ def prepare(
     """Reads training and evaluation data once each, and holds them against the schema.
 
     The schema is the model directory's if the job was started before (its vocabularies are baked into the
-    checkpoint), else
-    the file that the settings name, else inferred. Bad rows that are skipped go to `bad_rows.csv` in the model
-    directory.
+    checkpoint), else the file that the settings name, else inferred. Bad rows that are skipped go to `bad_rows.csv` in
+    the model directory.
 
     Args:
       settings: the job.

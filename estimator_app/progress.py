@@ -17,7 +17,7 @@ _BAR_EVERY_SECS = 0.2
 _LINE_EVERY_SECS = 10.0
 
 # What is worth a line after an evaluation, most telling first.
-_TELLING_METRICS = ("accuracy", "auc", "average_loss", "loss")
+_TELLING_METRICS = ("accuracy", "auc", "average_loss", "loss", "mae")
 
 
 def make_hook(
@@ -46,8 +46,13 @@ def make_sayer(kind: str, stream: Optional[TextIO]) -> Callable[[str], None]:
 
 def evaluation_line(step: int, metrics: Mapping[str, Any]) -> str:
     """Returns one line on an evaluation, such as "evaluated at step 1000: accuracy 0.8530, auc 0.9047"."""
-    told = [f"{name} {float(metrics[name]):.4f}" for name in _TELLING_METRICS if name in metrics]
-    return f"evaluated at step {step}: {', '.join(told)}"
+    return f"evaluated at step {step}: {metrics_text(metrics)}"
+
+
+def metrics_text(metrics: Mapping[str, Any]) -> str:
+    """Returns the telling ones, such as "accuracy 0.8530, auc 0.9047"; empty if there is none."""
+    told = (f"{name} {float(metrics[name]):.4f}" for name in _TELLING_METRICS if name in metrics)
+    return ", ".join(told)
 
 
 class _ProgressHook(tf.compat.v1.train.SessionRunHook):
@@ -63,12 +68,10 @@ class _ProgressHook(tf.compat.v1.train.SessionRunHook):
         self._due = 0.0
 
     def begin(self) -> None:
-        graph = tf.compat.v1.get_default_graph()
         self._fetches = {
             "step": tf.compat.v1.train.get_global_step(),
             "loss": tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.LOSSES)[-1],
         }
-        assert self._fetches["step"].graph is graph
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         self._first_step = int(session.run(self._fetches["step"]))

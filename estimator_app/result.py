@@ -6,10 +6,7 @@ from collections.abc import Mapping
 import dataclasses
 import os
 
-from estimator_app import exporters, job_dir
-
-# What is worth telling of an evaluation, most telling first.
-_TOLD_METRICS = ("accuracy", "auc", "average_loss", "loss", "mae")
+from estimator_app import exporters, job_dir, progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +45,8 @@ class RunResult:
             )
         elif self.global_step:
             lines.append(f"trained     to step {self.global_step} in {self.train_secs:.1f} s")
-        shown = [name for name in _TOLD_METRICS if name in self.metrics]
-        if shown:
-            lines.append(
-                "evaluation  " + ", ".join(f"{name} {self.metrics[name]:.4f}" for name in shown)
-            )
+        if self.metrics:
+            lines.append(f"evaluation  {progress.metrics_text(self.metrics)}")
         for export in self.exports:
             lines.append(
                 f"export      {export.path} ({export.comparison.rows} rows through {len(export.comparison.signatures)} "
