@@ -11,17 +11,23 @@ from estimator_app import compat
 from estimator_app.compat import legacy_keras, patches, versions
 
 
-@pytest.mark.parametrize("version", ["2.15.1", "2.16.2", "2.21.0", "2.21.0-rc1"])
+@pytest.mark.parametrize("version", ["2.15.1", "2.16.2", "2.21.0", "2.21.0-rc1", "2.22.0rc0"])
 def test_supported_versions_pass(version):
     versions.check(version)
 
 
-@pytest.mark.parametrize("version", ["1.15.5", "2.14.1", "2.15.0", "2.22.0", "3.0.0"])
-def test_unsupported_version_names_range_and_fix(version):
+@pytest.mark.parametrize("version", ["1.15.5", "2.14.1", "2.15.0"])
+def test_too_old_a_version_names_range_and_fix(version):
     with pytest.raises(ImportError) as error:
         versions.check(version)
-    assert f"Expected TensorFlow 2.15.1 to 2.21, found {version}." in str(error.value)
+    assert f"Expected TensorFlow 2.15.1 or later, found {version}." in str(error.value)
     assert "pip install" in str(error.value)
+
+
+@pytest.mark.parametrize("version", ["2.40.0", "3.0.0"])
+def test_unknown_newer_version_is_warned_of_and_not_refused(version):
+    with pytest.warns(versions.UntestedTensorFlowWarning, match=f"TensorFlow {version} is newer"):
+        versions.check(version)
 
 
 def test_only_releases_before_2_16_have_their_own_estimator():
