@@ -12,13 +12,14 @@ import warnings
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """A TensorFlow release that the whole of compat is tested on.
+    """A TensorFlow release that compat is tested on.
 
     Attributes:
       tensorflow: the exact release.
       python: the interpreter that `scripts/matrix` tests it with; 3.11 to 3.13 are covered between the rows.
-      pins: further requirements that make the tested stack, beyond what the packages themselves state.
-      preview: a release candidate; a failure is reported and does not fail the matrix.
+      pins: further requirements of the stack: what no package states, or states too late.
+      preview: a release candidate. tf-keras, which bounds TensorFlow below the next release, is installed all the same,
+        and a failure is reported without failing the matrix.
     """
 
     tensorflow: str
@@ -27,24 +28,23 @@ class Release:
     preview: bool = False
 
 
+# The newest pyarrow needs NumPy 2, which TensorFlow takes from 2.18 on; tensorflow-metadata 1.18 and later need protobuf
+# 6, which it takes from 2.20 on.
+_NUMPY_1 = ("pyarrow<18", "tensorflow-metadata<1.18")
+_PROTOBUF_5 = ("tensorflow-metadata<1.18",)
+
 # A new release is one line here.
 RELEASES = (
-    Release(
-        "2.15.1",
-        "3.11",
-        ("tf-keras==2.15.1", "tensorflow-serving-api==2.15.1", "pyarrow<18", "numpy<2"),
-    ),
-    Release("2.16.2", "3.12", ("tf-keras==2.16.0", "tensorflow-serving-api==2.16.1")),
-    Release("2.17.1", "3.11", ("tf-keras==2.17.0", "tensorflow-serving-api==2.17.1")),
-    Release("2.18.1", "3.12", ("tf-keras==2.18.0", "tensorflow-serving-api==2.18.1")),
-    Release("2.19.1", "3.12", ("tf-keras==2.19.0", "tensorflow-serving-api==2.19.1")),
+    Release("2.15.1", "3.11", ("tf-keras==2.15.1", "tensorflow-serving-api==2.15.1", *_NUMPY_1)),
+    Release("2.16.2", "3.12", ("tf-keras==2.16.0", "tensorflow-serving-api==2.16.1", *_NUMPY_1)),
+    Release("2.17.1", "3.11", ("tf-keras==2.17.0", "tensorflow-serving-api==2.17.1", *_NUMPY_1)),
+    Release("2.18.1", "3.12", ("tf-keras==2.18.0", "tensorflow-serving-api==2.18.1", *_PROTOBUF_5)),
+    Release("2.19.1", "3.12", ("tf-keras==2.19.0", "tensorflow-serving-api==2.19.1", *_PROTOBUF_5)),
     Release(
         "2.20.0", "3.13", ("tf-keras==2.20.1", "tensorflow-serving-api==2.20.0", "protobuf>=7")
     ),
-    Release("2.21.0", "3.12", ("tf-keras==2.21.0", "tensorflow-serving-api==2.21.0")),
-    Release(
-        "2.22.0rc0", "3.13", ("tf-keras==2.21.0", "tensorflow-serving-api==2.21.0"), preview=True
-    ),
+    Release("2.21.0", "3.12", ("tf-keras==2.21.0", "tensorflow-serving-api==2.21.0", "protobuf<7")),
+    Release("2.22.0rc0", "3.13", ("tf-keras", "tensorflow-serving-api"), preview=True),
 )
 
 

@@ -1,0 +1,56 @@
+"""Prints the supported TensorFlow releases; with one of them as argument, how to install it.
+
+For scripts/make_env, which reads three lines: the Python, what pip installs with all it needs, and what it installs
+afterwards as it is. Needs no installed package.
+"""
+
+from __future__ import annotations
+
+import configparser
+import pathlib
+import re
+import runpy
+import sys
+from typing import Any
+
+_ROOT = pathlib.Path(__file__).parents[1]
+
+
+def read() -> tuple[Any, ...]:
+    """Returns the table of `estimator_app.compat.versions`, read without importing TensorFlow."""
+    table = _ROOT / "estimator_app" / "compat" / "versions.py"
+    return runpy.run_path(str(table))["RELEASES"]
+
+
+def requirements(release: Any) -> tuple[list[str], list[str]]:
+    """Returns what pip installs for a release, and what it installs after that without looking at requirements."""
+    tensorflow = f"tensorflow=={release.tensorflow}"
+    if not release.preview:
+        return ["-e.[test]", tensorflow, *release.pins], []
+    config = configparser.ConfigParser()
+    config.read(_ROOT / "setup.cfg")
+    stated = (
+        config["options"]["install_requires"] + config["options.extras_require"]["test"]
+    ).split()
+    bounded = ["tensorflow", "tf-keras"]
+    rest = [each for each in stated if re.split(r"[<>=]", each)[0] not in bounded]
+    late = [pin for pin in release.pins if pin.startswith("tf-keras")]
+    return [tensorflow, *rest, *(set(release.pins) - set(late))], ["-e.", *late]
+
+
+def main() -> int:
+    """Prints; returns 1 for a release that is not in the table."""
+    releases = {release.tensorflow: release for release in read()}
+    if not sys.argv[1:]:
+        print("\n".join(releases))
+        return 0
+    release = releases.get(sys.argv[1])
+    if release is None:
+        return 1
+    with_all, as_is = requirements(release)
+    print(release.python, " ".join(with_all), " ".join(as_is), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
