@@ -56,6 +56,14 @@ PATCHES = (
         tpu.is_missing,
         tpu.supply,
     ),
+    # Last: it imports the wheel, which needs all of the above.
+    Patch(
+        "one sentence instead of a TPU run (TPUEstimator with use_tpu=True)",
+        "2.16",
+        "without these modules it would fail in a half-built graph",
+        tpu.runs_unrefused,
+        tpu.refuse_to_run,
+    ),
 )
 
 _LOCK = threading.Lock()
