@@ -10,22 +10,22 @@ what to do, on a TensorFlow that cannot run Estimators.
 
 import functools
 import importlib
-import os
 from typing import Any
 
 import tensorflow as tf
 
-from estimator_app.compat import legacy_keras, patches, quiet, versions
+from estimator_app.compat import cluster, legacy_keras, patches, quiet, versions
 from estimator_app.compat.versions import UnsupportedTensorFlowError
 
 __all__ = ["UnsupportedTensorFlowError", "estimator", "keras", "model_to_estimator"]
 
 versions.check(tf.__version__)
 
-keras: Any = tf.keras
 if not versions.has_own_estimator(tf.__version__):
-    legacy_keras.check(os.environ, keras.Model.__module__)
+    legacy_keras.choose(tf.__version__)
+    lazy_modules.resolve()
     patches.apply()
+keras: Any = tf.keras
 
 _API = "tensorflow_estimator.python.estimator.api._v2.estimator"
 estimator: Any = (
@@ -39,4 +39,5 @@ model_to_estimator: Any = functools.partial(
     checkpoint_format="checkpoint",
 )
 
+cluster.install()
 quiet.install()
