@@ -10,7 +10,7 @@ from collections.abc import Callable
 import dataclasses
 import threading
 
-from estimator_app.compat import api_names, estimator_training, stand_in, tpu
+from estimator_app.compat import api_names, estimator_training, graph_text, stand_in, tpu
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +55,13 @@ PATCHES = (
         "tpu_estimator.py imports them at its top",
         tpu.is_missing,
         tpu.supply,
+    ),
+    Patch(
+        "text_format.MessageToString(float_format=) as graph_io calls it",
+        "2.20",
+        "every training writes its graph as text; protobuf 7 took the argument away",
+        graph_text.is_missing,
+        graph_text.supply,
     ),
     # Last: it imports the wheel, which needs all of the above.
     Patch(
