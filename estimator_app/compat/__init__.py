@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from estimator_app.compat import cluster, legacy_keras, patches, quiet, versions
+from estimator_app.compat import cluster, lazy_modules, legacy_keras, patches, quiet, versions
 from estimator_app.compat.versions import UnsupportedTensorFlowError
 
 __all__ = ["UnsupportedTensorFlowError", "estimator", "keras", "model_to_estimator"]

@@ -1,7 +1,8 @@
 """`tf_export` knows the API name "estimator", as it did up to 2.15; every public class of the wheel registers under it.
 
-Removed with 2.16 from tensorflow/python/util/tf_export.py: `ESTIMATOR_API_NAME`, its entries in the two attribute tables,
-its reserved namespace, and its part in what `get_v1_names`, `get_v2_names`, `get_v1_constants` and `get_v2_constants` return.
+Removed with 2.16 from tensorflow/python/util/tf_export.py: `ESTIMATOR_API_NAME`, its entries in the two attribute
+tables, its reserved namespace, and its part in what `get_v1_names`, `get_v2_names`, `get_v1_constants` and
+`get_v2_constants` return.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 Two traps are behind this, both there from 2.16 to 2.22:
 
-- The first load of tf_keras imports `tensorflow.compat.v1`, which takes the place of `tf.compat.v1` (see `views`). What was
-  put on the first is missing on the second, so nothing may be put on either before tf_keras is loaded.
-- `KerasLazyLoader` (tensorflow/python/util/lazy_loader.py) says that it is initialized before it knows which Keras it has. A
-  second thread that touches the same loader meanwhile asks for `_tfll_keras_version`, is sent to `__getattr__`, which asks
-  for `_tfll_keras_version`: RecursionError. Estimators touch `tf.keras` from threads of their own.
+- The first load of tf_keras imports `tensorflow.compat.v1`, which takes the place of `tf.compat.v1` (see `views`). What
+  was put on the first is missing on the second, so nothing may be put on either before tf_keras is loaded.
+- `KerasLazyLoader` (tensorflow/python/util/lazy_loader.py) says that it is initialized before it knows which Keras it
+  has. A second thread that touches the same loader meanwhile asks for `_tfll_keras_version`, is sent to `__getattr__`,
+  which asks for `_tfll_keras_version`: RecursionError. Estimators touch `tf.keras` from threads of their own.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Legacy Keras (tf-keras) is what `tf.keras` means, whether TensorFlow was imported before this package or after.
 
 Estimators are written against Keras 2. From 2.16 on TensorFlow decides between Keras 3 and tf-keras by the environment
-variable `TF_USE_LEGACY_KERAS`, which it reads in two places: when it is imported, to say where `import tensorflow.keras`
-finds its files (`tensorflow/__init__.py`, `_api/v2/compat/*/__init__.py`), and at the first touch of `tf.keras`
-(`KerasLazyLoader` in `python/util/lazy_loader.py`). `import estimator_app` sets the variable ahead of both; `choose` makes
-up for what was missed if TensorFlow came first. Keras 3 itself never looks at `tf.keras`, so objects made with it before go
-on working.
+variable `TF_USE_LEGACY_KERAS`, which it reads in two places: when it is imported, to say where
+`import tensorflow.keras` finds its files (`tensorflow/__init__.py`, `_api/v2/compat/*/__init__.py`), and at the first
+touch of `tf.keras` (`KerasLazyLoader` in `python/util/lazy_loader.py`). `import estimator_app` sets the variable ahead
+of both; `choose` makes up for what was missed if TensorFlow came first. Keras 3 itself never looks at `tf.keras`, so
+objects made with it before go on working.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ON = ("1", "true", "True")
 
 # Directories below tf_keras, by the module below a view whose search path has them; the last comes first in the path.
 _LEGACY_V1 = "api/_v1/keras/__internal__/legacy"
-_DIRECTORIES = {
+_DIRECTORIES: dict[str, dict[str, tuple[str, ...]]] = {
     views.V1: {"": ("api/_v1", _LEGACY_V1), "nn": (_LEGACY_V1,)},
     views.V2: {"": ("api/_v2",)},
 }
@@ -89,7 +89,8 @@ def choose(tensorflow_version: str, environ: MutableMapping[str, str] = os.envir
     if forgotten or lazy_modules.uses_keras_3():
         warnings.warn(
             "tf.keras was Keras 3 until now and is legacy Keras (tf-keras) from here on, as Estimators need. What was "
-            "made or imported from it before stays Keras 3: import it again, or import estimator_app before tensorflow.",
+            "made or imported from it before stays Keras 3: import it again, or import estimator_app before "
+            "tensorflow.",
             KerasSwitchedWarning,
             stacklevel=3,
         )
@@ -108,7 +109,7 @@ def _point_paths_at_tf_keras() -> None:
 
 
 def _forget_keras_3_imports() -> list[str]:
-    """Drops modules that `import tensorflow.keras` made from the files of Keras 3, so that the next import makes others.
+    """Drops modules that `import tensorflow.keras` made from the files of Keras 3; the next import makes others.
 
     Returns:
       Their names.
@@ -134,7 +135,7 @@ def _package_root() -> str:
 
 
 def _pinned_keras(tensorflow_version: str) -> str | None:
-    """Returns major and minor of the tf-keras that the table of releases pins beside this TensorFlow, such as "2.21"."""
+    """Returns major and minor of the tf-keras that the table of releases pins beside TensorFlow, such as "2.21"."""
     for release in versions.RELEASES:
         if _minor(release.tensorflow) == _minor(tensorflow_version):
             for pin in release.pins:

@@ -1,9 +1,9 @@
 """Every module object that plays the part of `tf`, `tf.compat.v1` or `tf.compat.v2` in this process.
 
 There are more of them than names. TensorFlow imports its views as `tensorflow._api.v2.compat.v1`; the first
-`import tensorflow.compat.v1`, which legacy Keras does, finds the same file through `tensorflow.__path__` and runs it again
-as a second module, which takes the place of the first under `tf.compat`. Whoever asked earlier keeps the first. Each view
-carries views of its own (`tf.compat.v1.compat.v2`), to which the same happens.
+`import tensorflow.compat.v1`, which legacy Keras does, finds the same file through `tensorflow.__path__` and runs it
+again as a second module, which takes the place of the first under `tf.compat`. Whoever asked earlier keeps the first.
+Each view carries views of its own (`tf.compat.v1.compat.v2`), to which the same happens.
 """
 
 from __future__ import annotations
