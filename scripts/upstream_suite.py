@@ -6,8 +6,8 @@
 
 The first environment is the yardstick: TensorFlow with its own Estimator, untouched. In the others the same tests run
 with `estimator_app.compat` installed. Every test that passes in the first and not in another is listed, and the exit
-code is 1. Tests of TPUs and the ones that need Bazel's data files are left out. Nothing of the suite is part of this
-project.
+code is 1. Tests of TPUs are left out. What the tests import beside TensorFlow is installed under --results, not into
+the environments. Nothing of the suite is part of this project.
 
 This file is also the pytest plugin that the test processes load.
 """
@@ -30,6 +30,7 @@ import xml.etree.ElementTree as xml
 
 _BEHAVIOR = "UPSTREAM_SUITE_BEHAVIOR"
 _NATIVE = "UPSTREAM_SUITE_NATIVE"
+_IMPORTED_BY_TESTS = ("pandas", "portpicker", "scikit-learn")
 _FILE_TIMEOUT_SECS = 1800
 
 
@@ -61,7 +62,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--behavior", choices=["v1", "v2"], action="append", help="default: both")
     parser.add_argument("--only", default="", help="only files whose path contains this")
     parser.add_argument("--jobs", type=int, default=1, help="test files at a time (default: 1)")
-    parser.add_argument("--results", type=pathlib.Path, help="keep outcomes here and reuse them")
+    parser.add_argument(
+        "--results",
+        type=pathlib.Path,
+        default=pathlib.Path("runs/upstream_suite"),
+        help="outcomes are kept here, and reused (default: runs/upstream_suite)",
+    )
     return parser.parse_args()
 
 
@@ -73,8 +79,27 @@ def _test_files(checkout: pathlib.Path, only: str) -> list[pathlib.Path]:
     return [path for path in files if "tpu" not in path.parts and only in str(path)]
 
 
+def _make_site(python: pathlib.Path, site: pathlib.Path) -> None:
+    """Installs what the tests import into a folder of its own, fitting to what the environment has."""
+    if site.exists():
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        frozen = subprocess.check_output([python, "-m", "pip", "freeze", "--all"], text=True)
+        constraints.writelines(f"{line}\n" for line in frozen.splitlines() if "==" in line)
+        constraints.flush()
+        subprocess.run(
+            [
+                *(python, "-m", "pip", "install", "-q", f"--target={site}"),
+                *(f"--constraint={constraints.name}", *_IMPORTED_BY_TESTS),
+            ],
+            check=True,
+        )
+    for copy in [*site.glob("numpy"), *site.glob("numpy.libs")]:
+        shutil.rmtree(copy)  # the environment has it, in the same version
+
+
 def _run_file(
-    python: pathlib.Path, behavior: str, native: bool, test_file: pathlib.Path
+    python: pathlib.Path, site: pathlib.Path, behavior: str, native: bool, test_file: pathlib.Path
 ) -> dict[str, str]:
     """Returns test -> outcome of one file, run in a process of its own."""
     with tempfile.TemporaryDirectory() as directory:
@@ -91,7 +116,7 @@ def _run_file(
                 **os.environ,
                 _BEHAVIOR: behavior,
                 _NATIVE: "1" if native else "",
-                "PYTHONPATH": str(pathlib.Path(__file__).parent),
+                "PYTHONPATH": f"{pathlib.Path(__file__).parent.absolute()}:{site}",
                 "TF_CPP_MIN_LOG_LEVEL": "3",
             },
             cwd=directory,
@@ -120,15 +145,19 @@ def _outcomes(report: pathlib.Path) -> Iterable[tuple[str, str]]:
 def _run(
     arguments: argparse.Namespace, environment: pathlib.Path, behavior: str, native: bool
 ) -> dict[str, str]:
-    kept = arguments.results and arguments.results / f"{environment.name}-{behavior}.json"
-    if kept and kept.exists():
+    kept = arguments.results / f"{environment.name}-{behavior}.json"
+    if kept.exists():
         return json.loads(kept.read_text())
     files = _test_files(arguments.checkout, arguments.only)
     python = environment.absolute() / "bin" / "python"
+    site = arguments.results.absolute() / f"{environment.name}-site"
+    _make_site(python, site)
     outcomes: dict[str, str] = {}
     start = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        runs = {pool.submit(_run_file, python, behavior, native, path): path for path in files}
+        runs = {
+            pool.submit(_run_file, python, site, behavior, native, path): path for path in files
+        }
         for done, run in enumerate(concurrent.futures.as_completed(runs), 1):
             path = runs[run].relative_to(arguments.checkout)
             outcomes.update({f"{path}::{name}": text for name, text in run.result().items()})
@@ -138,9 +167,7 @@ def _run(
                 f"{time.monotonic() - start:.0f} s",
                 flush=True,
             )
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(outcomes, indent=1))
+    kept.write_text(json.dumps(outcomes, indent=1))
     return outcomes
 
 
