@@ -15,9 +15,17 @@ from typing import Any
 import tensorflow as tf
 
 from estimator_app.compat import cluster, lazy_modules, legacy_keras, patches, quiet, versions
+from estimator_app.compat.install import install, uninstall
 from estimator_app.compat.versions import UnsupportedTensorFlowError
 
-__all__ = ["UnsupportedTensorFlowError", "estimator", "keras", "model_to_estimator"]
+__all__ = [
+    "UnsupportedTensorFlowError",
+    "estimator",
+    "install",
+    "keras",
+    "model_to_estimator",
+    "uninstall",
+]
 
 versions.check(tf.__version__)
 
