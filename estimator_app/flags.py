@@ -19,6 +19,8 @@ _MODEL = settings.ModelSettings
 _TRAIN = settings.TrainSettings
 _EXPORT = export_settings.ExportSettings
 
+TF_VERBOSITY = ("error", "warning", "info", "debug")
+
 # Data.
 flags.DEFINE_string(
     "data", _INPUT.data, "Packaged data set: census (with --model for tables) or mnist (mnist_mlp)."
@@ -128,6 +130,16 @@ flags.DEFINE_integer(
     "exports_to_keep", _EXPORT.exports_to_keep, "Exported versions that stay on disk."
 )
 
+# Output.
+flags.DEFINE_enum(
+    "tf_verbosity",
+    "warning",
+    TF_VERBOSITY,
+    "What TensorFlow itself says, from this level on. info: also its account of every session, loss and checkpoint, "
+    "and each of its deprecation notices, of which otherwise one line tells how many there were; debug: also what its "
+    "C++ libraries say.",
+)
+
 GROUPS = {
     title: tuple(field.name for field in dataclasses.fields(section) if field.name in flags.FLAGS)
     for title, section in (
@@ -136,7 +148,7 @@ GROUPS = {
         ("Training", _TRAIN),
         ("Export", _EXPORT),
     )
-} | {"Output": ("verbosity",)}
+} | {"Output": ("tf_verbosity",)}
 
 
 def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:

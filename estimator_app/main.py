@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import logging
+import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, Optional
 
 from absl import flags as absl_flags
 from absl import logging as absl_logging
-from absl.logging import converter
 
 from estimator_app import flags, program
 
@@ -42,22 +42,20 @@ def main(args: Sequence[str]) -> int:
         program.fail(str(error))
 
     print("Loading TensorFlow ...", file=sys.stderr, flush=True)
+    tf_verbosity = absl_flags.FLAGS.tf_verbosity
+    if tf_verbosity == "debug":
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
     # Here, so that --help and a wrong flag answer before TensorFlow is loaded.
     try:
         with program.quiet_native_start():
-            from estimator_app import failures, interruption, run
+            from estimator_app import compat, failures, interruption, run
     except KeyboardInterrupt:
         print("Interrupted while TensorFlow was loading; nothing was done.", file=sys.stderr)
         return 130
     except ImportError as error:  # a TensorFlow that cannot run Estimators says so, and what to do
         program.fail(str(error))
 
-    # Estimator's account of every session and checkpoint, only for those who ask with --verbosity=0.
-    if not absl_flags.FLAGS["verbosity"].present:
-        absl_logging.set_verbosity(absl_logging.WARNING)
-    logging.getLogger("tensorflow").setLevel(
-        converter.absl_to_standard(absl_logging.get_verbosity())
-    )
+    _set_tf_verbosity(tf_verbosity, compat.quiet)
     try:
         result = run.run(settings, progress_stream=sys.stderr)
     except interruption.Interrupted as interrupted:
@@ -70,6 +68,21 @@ def main(args: Sequence[str]) -> int:
         program.fail(sentence, code)
     print("\n".join(result.lines()))
     return 0
+
+
+def _set_tf_verbosity(level: str, quiet: Callable[[Optional[str]], None]) -> None:
+    """Sets from which level on TensorFlow speaks; Keras, a part of it, speaks through absl's logger.
+
+    Args:
+      level: one of `flags.TF_VERBOSITY`.
+      quiet: `compat.quiet`.
+    """
+    logging.getLogger("tensorflow").setLevel(level.upper())
+    if not absl_flags.FLAGS["verbosity"].present:
+        absl_logging.set_verbosity(absl_logging.WARNING)
+        logging.getLogger("absl").setLevel(level.upper())
+    if level in ("error", "warning"):
+        quiet("--tf_verbosity=info" if level == "warning" else None)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from estimator_app.compat import cluster, lazy_modules, legacy_keras, patches, quiet, versions
+from estimator_app.compat import cluster, lazy_modules, legacy_keras, patches, versions
+from estimator_app.compat.notices import quiet
 from estimator_app.compat.install import install, uninstall
 from estimator_app.compat.versions import UnsupportedTensorFlowError
 
@@ -48,4 +49,3 @@ model_to_estimator: Any = functools.partial(
 )
 
 cluster.install()
-quiet.install()
