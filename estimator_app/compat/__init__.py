@@ -15,8 +15,8 @@ from typing import Any
 import tensorflow as tf
 
 from estimator_app.compat import cluster, lazy_modules, legacy_keras, patches, versions
-from estimator_app.compat.notices import quiet
 from estimator_app.compat.install import install, uninstall
+from estimator_app.compat.notices import quiet
 from estimator_app.compat.versions import UnsupportedTensorFlowError
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "install",
     "keras",
     "model_to_estimator",
+    "quiet",
     "uninstall",
 ]
 
