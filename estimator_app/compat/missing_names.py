@@ -1,9 +1,9 @@
 """Names of the Estimator era that newer TensorFlow lacks: supplied, or refused by a sentence.
 
-The tables are complete: they are what a walk over `tf`, `tf.compat.v1` and `tf.compat.v2` of 2.15.1, with all their
-modules, found that the same walk over 2.16.2 to 2.22.0rc0 with legacy Keras did not, apart from `estimator` itself (see
-`install`) and from names that are no part of the documented API. What Estimators themselves lost before 2.15 is refused
-too.
+The tables are complete: a walk over `tf`, `tf.compat.v1` and `tf.compat.v2` of 2.15.1, with all their modules, finds
+nothing more that the same walk over 2.16.2 to 2.22.0rc0 with legacy Keras does not, apart from `estimator` itself (see
+`install`), four parameter classes of `tf.compat.v1.tpu.experimental` (see `tpu`) and names that are no part of the
+documented API (`tf.tsl`). What Estimators lost before 2.15 is refused too.
 """
 
 from __future__ import annotations
@@ -67,14 +67,6 @@ SUPPLIED = (
     Supplied((views.V1, views.V2), "data.experimental", _HOOK, "2.16", _HOOK_SOURCE),
     # Beside the other hooks, where people look for it; TensorFlow had it in tf.data.experimental only.
     Supplied((views.V1, views.V2), "train", _HOOK, "never there", _HOOK_SOURCE),
-) + tuple(
-    Supplied((views.V1,), "tpu.experimental", name, "2.16", "tensorflow.python.tpu.tpu_embedding")
-    for name in (
-        "AdagradParameters",
-        "AdamParameters",
-        "FtrlParameters",
-        "StochasticGradientDescentParameters",
-    )
 )
 
 _ESTIMATORS = (API[views.V1], API[views.V2], "tensorflow_estimator._api.v1.estimator")

@@ -1,6 +1,5 @@
 """The decided names work on this TensorFlow, and a TensorFlow that cannot run Estimators says what to do."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from estimator_app import compat
-from estimator_app.compat import legacy_keras, patches, versions
+from estimator_app.compat import patches, versions
 
 
 @pytest.mark.parametrize("version", ["2.15.1", "2.16.2", "2.21.0", "2.21.0-rc1", "2.22.0rc0"])
@@ -33,39 +32,6 @@ def test_unknown_newer_version_is_warned_of_and_not_refused(version):
 def test_only_releases_before_2_16_have_their_own_estimator():
     assert versions.has_own_estimator("2.15.1")
     assert not versions.has_own_estimator("2.16.0")
-
-
-@pytest.mark.parametrize(
-    "environ, package, sentence",
-    [
-        ({}, "keras.src.models.model", "found TensorFlow already imported without it"),
-        ({"TF_USE_LEGACY_KERAS": "0"}, "keras.src.models.model", "found TF_USE_LEGACY_KERAS=0"),
-        (
-            {"TF_USE_LEGACY_KERAS": "1"},
-            "keras.src.models.model",
-            "was set after TensorFlow had chosen Keras 3",
-        ),
-    ],
-)
-def test_missing_switch_says_what_to_do(environ, package, sentence):
-    with pytest.raises(ImportError) as error:
-        legacy_keras.check(environ, package)
-    assert sentence in str(error.value)
-    assert "import estimator_app before tensorflow" in str(error.value)
-
-
-def test_tensorflow_imported_first_is_answered_in_a_real_process():
-    if versions.has_own_estimator(tf.__version__):
-        pytest.skip("tf.keras is Keras 2 on this TensorFlow, whatever the switch says")
-    result = subprocess.run(
-        [sys.executable, "-c", "import tensorflow, estimator_app.compat"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": "/usr/bin", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": "."},
-    )
-    assert result.returncode != 0
-    assert "Expected TF_USE_LEGACY_KERAS=1 before TensorFlow is imported" in result.stderr
 
 
 def test_patches_apply_twice_without_change():
