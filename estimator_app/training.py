@@ -8,7 +8,7 @@ from typing import Any
 
 from estimator_app import exporters
 from estimator_app import settings as settings_lib
-from estimator_app.compat import estimator
+from estimator_app.compat import estimator, parameter_servers
 
 
 class ClusterError(ValueError):
@@ -66,7 +66,8 @@ def train_and_evaluate(
     stands.
 
     Returns:
-      the last evaluation's metrics; empty for a task of a cluster that does not evaluate.
+      the last evaluation's metrics; empty for a task of a cluster that does not evaluate. A parameter server returns
+      when every other task has trained to the end.
     """
     train_spec = estimator.TrainSpec(
         inputs.train, max_steps=max_steps, hooks=train_hooks, saving_listeners=saving_listeners
@@ -81,7 +82,7 @@ def train_and_evaluate(
         start_delay_secs=0,
         throttle_secs=1 if model.config.task_type == "evaluator" else 0,
     )
-    result = estimator.train_and_evaluate(model, train_spec, eval_spec)
+    result = parameter_servers.train_and_evaluate(model, train_spec, eval_spec)
     return dict(result[0] or {}) if result else {}
 
 
@@ -93,7 +94,17 @@ def evaluate_and_export(
     checkpoint_path: str,
     eval_hooks: list[Any],
 ) -> dict[str, Any]:
-    """Evaluates and exports one checkpoint: what is left of a job that ended between its last step and its export."""
+    """Evaluates and exports one checkpoint: what is left of a job that ended between its last step and its export.
+
+    Returns:
+      the metrics; empty for a task of a cluster that does not evaluate.
+    """
+    config = model.config
+    if config.num_ps_replicas:
+        # A trainer that starts after the others have ended. Its parameter servers wait for it.
+        if config.task_type != "ps":
+            parameter_servers.report_done(config)
+        return {}
     metrics = model.evaluate(
         inputs.eval, steps=train.eval_steps, hooks=eval_hooks, checkpoint_path=checkpoint_path
     )

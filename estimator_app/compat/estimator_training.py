@@ -211,9 +211,7 @@ def _coordinate_one_call(
     assert config._distribute_coordinator_mode and config.cluster_spec and strategy
     cluster_spec = multi_worker_util.normalize_cluster_spec(config.cluster_spec)
     if EVALUATOR in cluster_spec.jobs:
-        raise ValueError(
-            "'evaluator' job is not supported if you don't use `train_and_evaluate`"
-        )
+        raise ValueError("'evaluator' job is not supported if you don't use `train_and_evaluate`")
     if config._distribute_coordinator_mode != _STANDALONE:
         raise ValueError(f"Only `STANDALONE_CLIENT` mode is supported when you call {called}")
     if strategy.extended.experimental_between_graph:
