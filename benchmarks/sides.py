@@ -34,7 +34,7 @@ def report(value: Mapping[str, Any]) -> None:
     print(_RESULT + json.dumps(dict(value)), flush=True)
 
 
-def measure(module: str, arguments: Sequence[str]) -> dict[str, Any]:
+def measure(module: str, arguments: Sequence[str], python: str = sys.executable) -> dict[str, Any]:
     """Runs one side, `python -m module arguments`, and returns what it reported.
 
     Raises:
@@ -42,7 +42,7 @@ def measure(module: str, arguments: Sequence[str]) -> dict[str, Any]:
     """
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
+        [python, "-m", module, *arguments],
         capture_output=True,
         text=True,
         check=False,
