@@ -48,19 +48,25 @@ def check_package(tensorflow_version: str, keras_version: str | None) -> None:
     """Raises UnsupportedTensorFlowError if tf-keras is not there, or belongs to another TensorFlow.
 
     Args:
-      tensorflow_version: such as "2.21.0"; beside one that is newer than the table of releases, any tf-keras will do.
+      tensorflow_version: such as "2.21.0"; beside one that the table of releases pins no tf-keras to, the newest pinned
+        one or a later one will do.
       keras_version: version of tf-keras, None if it is not installed.
     """
-    wanted = _pinned_keras(tensorflow_version)
-    package = f"'tf-keras=={wanted}.*'" if wanted else "tf-keras"
-    fix = f"Install the one that belongs to it: pip install {package}."
+    pins = _pinned_keras()
+    own = pins.get(versions.parse(tensorflow_version)[:2])
+    oldest = own or max(pins.values())
+    wanted = "{}.{}".format(*oldest)
+    package = f"tf-keras=={wanted}.*" if own else f"tf-keras>={wanted}"
+    fix = f"Install the one that belongs to it: pip install '{package}'."
     if keras_version is None:
         raise versions.UnsupportedTensorFlowError(
             f"Expected the package tf-keras beside TensorFlow {tensorflow_version}, found none. {fix}"
         )
-    if wanted and _minor(keras_version) != wanted:
+    found = versions.parse(keras_version)[:2]
+    if found < oldest or (own and found != own):
         raise versions.UnsupportedTensorFlowError(
-            f"Expected tf-keras {wanted} beside TensorFlow {tensorflow_version}, found tf-keras {keras_version}. {fix}"
+            f"Expected tf-keras {wanted}{'' if own else ' or later'} beside TensorFlow {tensorflow_version}, found "
+            f"tf-keras {keras_version}. {fix}"
         )
 
 
@@ -134,15 +140,12 @@ def _package_root() -> str:
     return os.path.dirname(spec.origin)
 
 
-def _pinned_keras(tensorflow_version: str) -> str | None:
-    """Returns major and minor of the tf-keras that the table of releases pins beside TensorFlow, such as "2.21"."""
-    for release in versions.RELEASES:
-        if _minor(release.tensorflow) == _minor(tensorflow_version):
-            for pin in release.pins:
-                if pin.startswith("tf-keras=="):
-                    return _minor(pin.removeprefix("tf-keras=="))
-    return None
-
-
-def _minor(version: str) -> str:
-    return "{}.{}".format(*versions.parse(version))
+def _pinned_keras() -> dict[tuple[int, ...], tuple[int, ...]]:
+    """Returns (major, minor) of the tf-keras that the table of releases pins, by (major, minor) of TensorFlow."""
+    name = "tf-keras=="
+    return {
+        versions.parse(release.tensorflow)[:2]: versions.parse(pin.removeprefix(name))[:2]
+        for release in versions.RELEASES
+        for pin in release.pins
+        if pin.startswith(name)
+    }

@@ -39,7 +39,8 @@ def test_package_that_belongs_to_tensorflow_passes(tensorflow, keras):
     "tensorflow, keras, sentences",
     [
         ("2.21.0", None, ("found none.", "pip install 'tf-keras==2.21.*'.")),
-        ("2.40.0", None, ("found none.", "pip install tf-keras.")),
+        ("2.40.0", None, ("found none.", "pip install 'tf-keras>=2.21'.")),
+        ("2.40.0", "2.9.0", ("Expected tf-keras 2.21 or later", "found tf-keras 2.9.0.")),
         (
             "2.16.2",
             "2.21.0",
