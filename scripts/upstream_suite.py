@@ -9,6 +9,7 @@ with `estimator_app.compat` installed. Every test that passes in the first and n
 code is 1. Tests of TPUs are left out. What the tests import beside TensorFlow is installed under --results, not into
 the environments. Nothing of the suite is part of this project.
 
+Outcomes are kept under --results, a file each: a run that was ended goes on where it stood.
 This file is also the pytest plugin that the test processes load.
 """
 
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-from collections.abc import Iterable
 import concurrent.futures
 import json
 import os
@@ -26,15 +26,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as xml
+from typing import Any
 
 _BEHAVIOR = "UPSTREAM_SUITE_BEHAVIOR"
 _NATIVE = "UPSTREAM_SUITE_NATIVE"
+_OUTCOMES = "UPSTREAM_SUITE_OUTCOMES"
 _IMPORTED_BY_TESTS = ("pandas", "portpicker", "scikit-learn")
-_FILE_TIMEOUT_SECS = 1800
 
 
-def pytest_configure(config: object) -> None:  # pylint: disable=unused-argument
+def pytest_configure(config: Any) -> None:  # pylint: disable=unused-argument
     """Inside a test process: compat (unless native), TensorFlow's behaviour, and the flags that its tests read."""
     if _BEHAVIOR not in os.environ:
         return
@@ -51,6 +51,18 @@ def pytest_configure(config: object) -> None:  # pylint: disable=unused-argument
     flags.FLAGS(["upstream_suite"])
 
 
+def pytest_runtest_logreport(report: Any) -> None:
+    """Inside a test process: notes each outcome at once, so that a test that hangs takes no other with it."""
+    if report.outcome == "passed" and report.when != "call":
+        return
+    text = "" if report.outcome == "passed" else f": {str(report.longrepr)[-400:]}"
+    with open(os.environ[_OUTCOMES], "a", encoding="utf-8") as file:
+        print(
+            json.dumps([report.nodeid.split("::", 1)[1], f"{report.outcome}{text}"]),
+            file=file,
+        )
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n\n", maxsplit=1)[0],
@@ -61,7 +73,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--checkout", required=True, type=pathlib.Path, help="tensorflow/estimator")
     parser.add_argument("--behavior", choices=["v1", "v2"], action="append", help="default: both")
     parser.add_argument("--only", default="", help="only files whose path contains this")
+    parser.add_argument("--skip", default="\0", help="no files whose path contains this")
     parser.add_argument("--jobs", type=int, default=1, help="test files at a time (default: 1)")
+    parser.add_argument(
+        "--file_timeout_secs", type=int, default=900, help="end a file after this (default: 900)"
+    )
     parser.add_argument(
         "--results",
         type=pathlib.Path,
@@ -71,12 +87,15 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _test_files(checkout: pathlib.Path, only: str) -> list[pathlib.Path]:
-    root = checkout / "tensorflow_estimator" / "python" / "estimator"
+def _test_files(arguments: argparse.Namespace) -> list[pathlib.Path]:
+    root = arguments.checkout / "tensorflow_estimator" / "python" / "estimator"
     files = sorted(root.rglob("*_test.py"))
     if not files:
         sys.exit(f"error: Expected tests under {root}, found none. Check out branch r2.15 there.")
-    return [path for path in files if "tpu" not in path.parts and only in str(path)]
+    wanted = [
+        path for path in files if arguments.only in str(path) and arguments.skip not in str(path)
+    ]
+    return [path for path in wanted if "tpu" not in path.parts]
 
 
 def _make_site(python: pathlib.Path, site: pathlib.Path) -> None:
@@ -99,82 +118,100 @@ def _make_site(python: pathlib.Path, site: pathlib.Path) -> None:
 
 
 def _run_file(
-    python: pathlib.Path, site: pathlib.Path, behavior: str, native: bool, test_file: pathlib.Path
-) -> dict[str, str]:
-    """Returns test -> outcome of one file, run in a process of its own."""
+    python: pathlib.Path,
+    site: pathlib.Path,
+    behavior: str,
+    native: bool,
+    test_file: pathlib.Path,
+    kept: pathlib.Path,
+    timeout: int,
+) -> None:
+    """Runs one file in a process of its own; its outcomes are in `kept` afterwards."""
     with tempfile.TemporaryDirectory() as directory:
         # Alone in a folder: beside the checkout's sources, `import tensorflow_estimator` would not find the wheel.
         copy = shutil.copy(test_file, directory)
-        report = pathlib.Path(directory, "report.xml")
-        process = subprocess.run(
-            [
-                *(python, "-m", "pytest", "-q", copy, f"--junitxml={report}"),
-                *("-p", "upstream_suite", "-c", os.devnull, f"--rootdir={directory}"),
-                *("-p", "no:cacheprovider", "--import-mode=importlib"),
-            ],
-            env={
-                **os.environ,
-                _BEHAVIOR: behavior,
-                _NATIVE: "1" if native else "",
-                "PYTHONPATH": f"{pathlib.Path(__file__).parent.absolute()}:{site}",
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-            },
-            cwd=directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_FILE_TIMEOUT_SECS,
-            check=False,
-        )
-        if not report.exists():
-            return {"(the file)": f"crashed: {process.stdout[-800:]}"}
-        return dict(_outcomes(report))
-
-
-def _outcomes(report: pathlib.Path) -> Iterable[tuple[str, str]]:
-    for case in xml.parse(report).iter("testcase"):
-        name = f"{case.get('classname', '').rsplit('.', 1)[-1]}.{case.get('name')}"
-        for kind in ("failure", "error", "skipped"):
-            if (found := case.find(kind)) is not None:
-                yield name, f"{kind}: {found.get('message', '')[:400]}"
-                break
-        else:
-            yield name, "passed"
+        outcomes = pathlib.Path(directory, "outcomes.jsonl")
+        outcomes.touch()
+        try:
+            process = subprocess.run(
+                [
+                    *(python, "-m", "pytest", "-q", copy, "-p", "upstream_suite", "-c", os.devnull),
+                    *(
+                        f"--rootdir={directory}",
+                        "-p",
+                        "no:cacheprovider",
+                        "--import-mode=importlib",
+                    ),
+                ],
+                env={
+                    **os.environ,
+                    _BEHAVIOR: behavior,
+                    _NATIVE: "1" if native else "",
+                    _OUTCOMES: str(outcomes),
+                    "PYTHONPATH": f"{pathlib.Path(__file__).parent.absolute()}:{site}",
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                },
+                cwd=directory,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+            # 1: a test failed; 5: the file has none. Anything else is no outcome of a test.
+            ending = "" if process.returncode in (0, 1, 5) else f"crashed: {process.stdout[-800:]}"
+        except subprocess.TimeoutExpired:
+            ending = f"hung: not done after {timeout} s"
+        if ending:
+            with outcomes.open("a", encoding="utf-8") as file:
+                print(json.dumps(["(the file)", ending]), file=file)
+        shutil.move(outcomes, kept)
 
 
 def _run(
     arguments: argparse.Namespace, environment: pathlib.Path, behavior: str, native: bool
 ) -> dict[str, str]:
-    kept = arguments.results / f"{environment.name}-{behavior}.json"
-    if kept.exists():
-        return json.loads(kept.read_text())
-    files = _test_files(arguments.checkout, arguments.only)
+    """Returns test -> outcome of all files in one environment."""
+    files = _test_files(arguments)
     python = environment.absolute() / "bin" / "python"
     site = arguments.results.absolute() / f"{environment.name}-site"
     _make_site(python, site)
+    folder = arguments.results / f"{environment.name}-{behavior}"
+    folder.mkdir(parents=True, exist_ok=True)
+    root = arguments.checkout / "tensorflow_estimator" / "python" / "estimator"
+    kept = {path: folder / (str(path.relative_to(root)).replace("/", ".") + "l") for path in files}
     outcomes: dict[str, str] = {}
     start = time.monotonic()
+
+    def run(path: pathlib.Path) -> pathlib.Path:
+        if not kept[path].exists():
+            _run_file(
+                *(python, site, behavior, native, path, kept[path]), arguments.file_timeout_secs
+            )
+        return path
+
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        runs = {
-            pool.submit(_run_file, python, site, behavior, native, path): path for path in files
-        }
-        for done, run in enumerate(concurrent.futures.as_completed(runs), 1):
-            path = runs[run].relative_to(arguments.checkout)
-            outcomes.update({f"{path}::{name}": text for name, text in run.result().items()})
-            passed = sum(text == "passed" for text in outcomes.values())
+        for done, each in enumerate(
+            concurrent.futures.as_completed(pool.submit(run, path) for path in files), 1
+        ):
+            path = each.result()
+            for line in kept[path].read_text(encoding="utf-8").splitlines():
+                name, text = json.loads(line)
+                outcomes[f"{path.relative_to(root)}::{name}"] = text
             print(
-                f"{environment.name} {behavior}  {done}/{len(files)} files, {passed} passed, "
-                f"{time.monotonic() - start:.0f} s",
+                f"{environment.name} {behavior}  {done}/{len(files)} files, "
+                f"{sum(text == 'passed' for text in outcomes.values())} passed, "
+                f"{time.monotonic() - start:.0f} s  {path.name}",
                 flush=True,
             )
-    kept.write_text(json.dumps(outcomes, indent=1))
     return outcomes
 
 
 def main() -> int:
+    """Runs all; prints the summary; returns 1 if a test that the yardstick passes fails elsewhere."""
     arguments = _arguments()
-    worse = 0
     summary = []
+    worse = 0
     for behavior in arguments.behavior or ["v2", "v1"]:
         yardstick: dict[str, str] = {}
         for environment in arguments.environments:
