@@ -10,7 +10,14 @@ from collections.abc import Callable
 import dataclasses
 import threading
 
-from estimator_app.compat import api_names, estimator_training, graph_text, stand_in, tpu
+from estimator_app.compat import (
+    api_names,
+    estimator_training,
+    graph_text,
+    keras_seeds,
+    stand_in,
+    tpu,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +69,13 @@ PATCHES = (
         "every training writes its graph as text; protobuf 7 took the argument away",
         graph_text.is_missing,
         graph_text.supply,
+    ),
+    Patch(
+        "whole numbers as seeds of Keras initializers",
+        "2.16",
+        "tf-keras 2.16 to 2.18 draw them with a float, which Python 3.12 refuses",
+        keras_seeds.is_missing,
+        keras_seeds.supply,
     ),
     # Last: it imports the wheel, which needs all of the above.
     Patch(
