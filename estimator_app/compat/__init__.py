@@ -2,10 +2,11 @@
 
     from estimator_app.compat import estimator, keras
 
-On 2.15 they are TensorFlow's own. From 2.16 on `estimator` is the untouched wheel `tensorflow-estimator==2.15.0` on
-top of
-`patches`, and `keras` is tf-keras. Importing this package raises `UnsupportedTensorFlowError`, an ImportError that says
-what to do, on a TensorFlow that cannot run Estimators.
+On 2.15 they are TensorFlow's own. From 2.16 on `estimator` is the untouched wheel `tensorflow-estimator==2.15.0` on top
+of `patches`, and `keras` is tf-keras. `install` gives the same to code that says `tf.estimator`.
+
+Raises at import:
+  UnsupportedTensorFlowError: an ImportError that says what to do, on a TensorFlow that cannot run Estimators.
 """
 
 import functools

@@ -77,8 +77,8 @@ REFUSED = tuple(
         "tf.estimator",
         name,
         "tensorflow-estimator 2.9",
-        "Train boosted trees with TensorFlow Decision Forests (tfdf.keras.GradientBoostedTreesModel), or use "
-        f"{instead}.",
+        "Train boosted trees with Yggdrasil Decision Forests (ydf.GradientBoostedTreesLearner of the package ydf), or "
+        f"use {instead}.",
     )
     for name, instead in (
         ("BoostedTreesClassifier", "DNNClassifier"),

@@ -18,8 +18,8 @@ class Release:
       tensorflow: the exact release.
       python: the interpreter that `scripts/matrix` tests it with; 3.11 to 3.13 are covered between the rows.
       pins: further requirements of the stack: what no package states, or states too late.
-      preview: a release candidate. tf-keras, which bounds TensorFlow below the next release, is installed all the same,
-        and a failure is reported without failing the matrix.
+      preview: a release candidate. tf-keras, which bounds TensorFlow below the next release, is installed all the
+        same, and a failure is reported without failing the matrix.
     """
 
     tensorflow: str
@@ -28,8 +28,8 @@ class Release:
     preview: bool = False
 
 
-# The newest pyarrow needs NumPy 2, which TensorFlow takes from 2.18 on; tensorflow-metadata 1.18 and later need protobuf
-# 6, which it takes from 2.20 on.
+# The newest pyarrow needs NumPy 2, which TensorFlow takes from 2.18 on; tensorflow-metadata 1.18 and later need
+# protobuf 6, which it takes from 2.20 on.
 _NUMPY_1 = ("pyarrow<18", "tensorflow-metadata<1.18")
 _PROTOBUF_5 = ("tensorflow-metadata<1.18",)
 
