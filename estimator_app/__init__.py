@@ -1,8 +1,8 @@
 """The training service: the only package that joins data, models, export and serving.
 
-Importing it chooses legacy Keras (tf-keras), which Estimators need on TensorFlow 2.16 and later. TensorFlow looks for the
-choice when it is first imported, so it is made here, ahead of every other module of the package; if TensorFlow is already
-there, `estimator_app.compat` makes up for it.
+Importing it chooses legacy Keras (tf-keras), which Estimators need on TensorFlow 2.16 and later. TensorFlow looks for
+the choice when it is first imported, so it is made here, ahead of every other module of the package; if TensorFlow is
+already there, `estimator_app.compat` makes up for it.
 """
 
 import os
