@@ -42,9 +42,9 @@ def init_run_config(config: Any, tf_config: dict[str, Any]) -> None:
     """Sets the distribution settings of `config`, a RunConfig that was given a strategy.
 
     Args:
-      config: the RunConfig; `experimental_distribute`'s strategies move to `train_distribute` and `eval_distribute`, and
-        what is known of the cluster is filled in. With the coordinator that is the cluster alone: it tells each task
-        later which one it is.
+      config: the RunConfig; `experimental_distribute`'s strategies move to `train_distribute` and `eval_distribute`,
+        and what is known of the cluster is filled in. With the coordinator that is the cluster alone: it tells each
+        task later which one it is.
       tf_config: TF_CONFIG, parsed.
 
     Raises:
@@ -109,8 +109,8 @@ def train_and_evaluate(
 
     Args:
       estimator: the Estimator.
-      train_spec: TrainSpec. Its hooks run in every independent worker, and in a remote cluster on the chief alone, where
-        threads stand for the workers.
+      train_spec: TrainSpec. Its hooks run in every independent worker, and in a remote cluster, where threads stand for
+        the workers, on the chief alone.
       eval_spec: EvalSpec, for the evaluator.
       executor_cls: the wheel's class that evaluates and exports each new checkpoint.
 

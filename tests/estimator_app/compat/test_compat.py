@@ -44,17 +44,6 @@ def test_patches_apply_twice_without_change():
     assert sys.modules.get("tensorflow.python.tpu.tpu_embedding") is module
 
 
-def test_strategy_over_several_processes_is_refused_where_it_cannot_run(monkeypatch):
-    if versions.has_own_estimator(tf.__version__):
-        pytest.skip("TensorFlow's own coordinator is there")
-    cluster = (
-        '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "chief", "index": 0}}'
-    )
-    monkeypatch.setenv("TF_CONFIG", cluster)
-    with pytest.raises(ImportError, match="Expected a cluster without `train_distribute`"):
-        compat.estimator.RunConfig(train_distribute=tf.distribute.get_strategy())
-
-
 def test_parameter_server_cluster_is_read_from_tf_config(monkeypatch):
     jobs = '{"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}'
     cluster = f'{{"cluster": {jobs}, "task": {{"type": "worker", "index": 0}}}}'
