@@ -110,11 +110,12 @@ class Stack:
     def export(self, case: str, checkpoint: str, model_dir: str, export_dir: str) -> Arrays:
         """Exports a checkpoint, one placeholder a feature; the version becomes `export_dir`."""
         estimator = self.build(case, model_dir, 1)
-        shutil.rmtree(export_dir, ignore_errors=True)
-        save = getattr(estimator, "export_saved_model")
-        made = save(export_dir + ".base", self.receiver(case), checkpoint_path=checkpoint)
+        base = export_dir + ".base"
+        for folder in (export_dir, base):  # an earlier run may have ended between the two
+            shutil.rmtree(folder, ignore_errors=True)
+        made = estimator.export_saved_model(base, self.receiver(case), checkpoint_path=checkpoint)
         os.rename(_text(made), export_dir)
-        os.rmdir(export_dir + ".base")
+        os.rmdir(base)
         return {}
 
     def load(self, case: str, export_dir: str) -> Arrays:
