@@ -99,14 +99,20 @@ def evaluate_and_export(
     Returns:
       the metrics; empty for a task of a cluster that does not evaluate.
     """
-    config = model.config
-    if config.num_ps_replicas:
-        # A trainer that starts after the others have ended. Its parameter servers wait for it.
-        if config.task_type != "ps":
-            parameter_servers.report_done(config)
+    if model.config.num_ps_replicas:
+        leave_cluster(model.config)
         return {}
     metrics = model.evaluate(
         inputs.eval, steps=train.eval_steps, hooks=eval_hooks, checkpoint_path=checkpoint_path
     )
     exporter.export(model, train.model_dir, checkpoint_path, metrics, is_the_final_export=True)
     return dict(metrics)
+
+
+def leave_cluster(config: Any) -> None:
+    """Tells the parameter servers of a cluster that this task found nothing to do: it came after the others had ended.
+
+    They wait for every chief and worker (`compat.parameter_servers`).
+    """
+    if config.num_ps_replicas and config.task_type not in ("ps", "evaluator"):
+        parameter_servers.report_done(config)

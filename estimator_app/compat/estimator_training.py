@@ -18,6 +18,7 @@ import copy
 import logging
 from typing import Any, Optional
 
+from tensorflow.python.distribute import collective_all_reduce_strategy
 from tensorflow.python.distribute import distribute_coordinator as dc
 from tensorflow.python.distribute import distribute_coordinator_context as dc_context
 from tensorflow.python.distribute import multi_worker_util
@@ -29,6 +30,9 @@ CHIEF = dc._TaskType.CHIEF
 EVALUATOR = dc._TaskType.EVALUATOR
 PS = dc._TaskType.PS
 WORKER = dc._TaskType.WORKER
+
+# With it a remote cluster's client hangs on 2.15: the workers do not know each other's devices. Its V1 twin works.
+_MULTI_WORKER = collective_all_reduce_strategy.CollectiveAllReduceStrategy
 
 _STANDALONE = dc.CoordinatorMode.STANDALONE_CLIENT
 _INDEPENDENT = dc.CoordinatorMode.INDEPENDENT_WORKER
@@ -48,7 +52,8 @@ def init_run_config(config: Any, tf_config: dict[str, Any]) -> None:
       tf_config: TF_CONFIG, parsed.
 
     Raises:
-      ValueError: a strategy or the cluster is given twice, or TF_CONFIG describes no cluster.
+      ValueError: a strategy or the cluster is given twice, TF_CONFIG describes no cluster, or the strategy cannot be
+        driven by the client of a remote cluster.
     """
     for role in (_TRAIN, _EVAL):
         _take_strategy(config, f"{role}_distribute")
@@ -60,6 +65,12 @@ def init_run_config(config: Any, tf_config: dict[str, Any]) -> None:
         if in_environment:
             raise ValueError(
                 'Cannot set both "cluster_spec" of TF_CONFIG and `experimental_distribute.remote_cluster`'
+            )
+        if isinstance(config._train_distribute, _MULTI_WORKER):
+            raise ValueError(
+                "Expected a strategy that one client can drive (MirroredStrategy or ParameterServerStrategy) with "
+                f"`experimental_distribute.remote_cluster`, found {type(config._train_distribute).__name__}: its "
+                "workers would wait for each other for ever. Start the program once a worker, with TF_CONFIG."
             )
         config._distribute_coordinator_mode = _STANDALONE
         config._cluster_spec = remote

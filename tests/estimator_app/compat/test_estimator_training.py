@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.python.distribute import distribute_config
 
 from estimator_app import compat
+from estimator_app.compat import versions
 from tests import cluster as cluster_lib
 from tests.estimator_app.compat import strategy_job
 
@@ -292,3 +293,17 @@ def test_client_of_a_remote_cluster_raises_what_its_input_raises(client):
 
     with pytest.raises(LookupError, match="no such file"):
         client.train(input_fn, max_steps=1)
+
+
+@pytest.mark.skipif(
+    versions.has_own_estimator(tf.__version__), reason="TensorFlow 2.15's own accepts it, and hangs"
+)
+def test_multi_worker_strategy_with_a_remote_cluster_is_refused(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    distribute = distribute_config.DistributeConfig(
+        tf.distribute.MultiWorkerMirroredStrategy(), None, {"worker": ["a:1", "b:1"]}
+    )
+    with pytest.raises(ValueError) as error:
+        compat.estimator.RunConfig(experimental_distribute=distribute)
+    assert "Expected a strategy that one client can drive" in str(error.value)
+    assert "Start the program once a worker, with TF_CONFIG." in str(error.value)
