@@ -166,6 +166,13 @@ class Stack:
             a = tf1.placeholder(tf1.float32, x.shape)
             b = tf1.placeholder(tf1.float32, w.shape)
             loss = tf1.nn.sigmoid_cross_entropy_with_logits(labels=tags, logits=a)
+            mean, variance = tf1.nn.moments(a, axes=[0])
+            normal = tf1.nn.batch_normalization(a, mean, variance, None, None, 0.001)
+            variable = tf1.get_variable("x", initializer=x)
+            with tf1.control_dependencies(
+                [tf1.train.AdamOptimizer(0.01).apply_gradients([(tf1.sin(a), variable)])]
+            ):
+                adam = tf1.identity(variable.read_value())
             kernels = {
                 "exp": tf1.exp(a),
                 "log1p": tf1.math.log1p(tf1.exp(a)),
@@ -184,8 +191,12 @@ class Stack:
                 "reduce_sum": tf1.reduce_sum(a, axis=1),
                 "reduce_mean": tf1.reduce_mean(a),
                 "moments": tf1.stack(tf1.nn.moments(a, axes=[0])),
+                "batch normalisation": normal,
+                "batch normalisation gradient": tf1.gradients(normal * tags, a)[0],
+                "Adam": adam,
             }
             with tf1.Session(config=self._session(1)) as session:
+                session.run(tf1.global_variables_initializer())
                 return session.run(kernels, {a: x, b: w})
 
     # ------------------------------------------------------------------------------------ parts
