@@ -59,7 +59,6 @@ def run(
         max_steps = _max_steps(settings, data.num_train_rows)
         done = _already_finished(settings, max_steps, data.bad_rows)
         if done:
-            training.leave_cluster(config)
             return done
         if config.is_chief:
             stack.enter_context(job_dir.lock(settings.train.model_dir))

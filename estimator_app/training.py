@@ -100,19 +100,12 @@ def evaluate_and_export(
       the metrics; empty for a task of a cluster that does not evaluate.
     """
     if model.config.num_ps_replicas:
-        leave_cluster(model.config)
+        # This task came after the others had ended; parameter servers wait for every chief and worker.
+        if model.config.task_type not in ("ps", "evaluator"):
+            parameter_servers.report_done(model.config)
         return {}
     metrics = model.evaluate(
         inputs.eval, steps=train.eval_steps, hooks=eval_hooks, checkpoint_path=checkpoint_path
     )
     exporter.export(model, train.model_dir, checkpoint_path, metrics, is_the_final_export=True)
     return dict(metrics)
-
-
-def leave_cluster(config: Any) -> None:
-    """Tells the parameter servers of a cluster that this task found nothing to do: it came after the others had ended.
-
-    They wait for every chief and worker (`compat.parameter_servers`).
-    """
-    if config.num_ps_replicas and config.task_type not in ("ps", "evaluator"):
-        parameter_servers.report_done(config)

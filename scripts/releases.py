@@ -35,7 +35,7 @@ def requirements(release: Any) -> tuple[list[str], list[str]]:
     bounded = ["tensorflow", "tf-keras"]
     rest = [each for each in stated if re.split(r"[<>=]", each)[0] not in bounded]
     late = [pin for pin in release.pins if pin.startswith("tf-keras")]
-    return [tensorflow, *rest, *(set(release.pins) - set(late))], ["-e.", *late]
+    return [tensorflow, *rest, *(pin for pin in release.pins if pin not in late)], ["-e.", *late]
 
 
 def main() -> int:

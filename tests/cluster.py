@@ -34,18 +34,22 @@ class Cluster:
       processes: name -> process.
     """
 
-    def __init__(self, log_dir: pathlib.Path) -> None:
+    def __init__(
+        self, command: Sequence[str], tf_config: Mapping[str, object], log_dir: pathlib.Path
+    ) -> None:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._command = command
+        self._tf_config = tf_config
         self._log_dir = log_dir
 
-    def start(self, name: str, command: Sequence[str], tf_config: Mapping[str, object]) -> None:
+    def start(self, name: str) -> None:
         """Starts one task; `name` is told to it as its place in the cluster."""
         job, index = name.split(":")
         task = {"type": job, "index": int(index)}
         with self._log(name).open("wb") as log:
             self.processes[name] = subprocess.Popen(
-                command,
-                env={**os.environ, "TF_CONFIG": json.dumps({**tf_config, "task": task})},
+                self._command,
+                env={**os.environ, "TF_CONFIG": json.dumps({**self._tf_config, "task": task})},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -76,6 +80,7 @@ def running(
     jobs: Mapping[str, int],
     log_dir: pathlib.Path,
     outside: Sequence[str] = ("evaluator:0",),
+    late: Sequence[str] = (),
 ) -> Iterator[Cluster]:
     """Starts `command` once for each task; what still runs in the end is killed.
 
@@ -84,15 +89,14 @@ def running(
       jobs: job -> number of its tasks.
       log_dir: where the tasks' output goes.
       outside: tasks that the cluster does not list, as TensorFlow's guides have the evaluator.
+      late: tasks that the caller starts.
     """
-    tf_config = {"cluster": addresses(jobs)}
-    cluster = Cluster(log_dir)
+    cluster = Cluster(command, {"cluster": addresses(jobs)}, log_dir)
+    inside = [f"{job}:{index}" for job, count in jobs.items() for index in range(count)]
     try:
-        for name in (
-            *(f"{job}:{i}" for job, count in jobs.items() for i in range(count)),
-            *outside,
-        ):
-            cluster.start(name, command, tf_config)
+        for name in (*inside, *outside):
+            if name not in late:
+                cluster.start(name)
         yield cluster
     finally:
         for process in cluster.processes.values():

@@ -20,9 +20,8 @@ def is_missing() -> bool:
     """Returns True if `graph_io` passes an argument that protobuf no longer takes, and nobody has helped it."""
     if isinstance(graph_io.text_format, _TextFormat):
         return False
-    constants = (
-        graph_io.write_graph.__code__.co_consts
-    )  # names of keyword arguments are tuples in it
+    # The names of keyword arguments in a call are a tuple among the constants.
+    constants = graph_io.write_graph.__code__.co_consts
     passes = any(isinstance(names, tuple) and _ARGUMENT in names for names in constants)
     return passes and _ARGUMENT not in inspect.signature(text_format.MessageToString).parameters
 

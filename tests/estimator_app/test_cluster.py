@@ -28,3 +28,13 @@ def test_tasks_share_one_job_and_parameter_servers_end_with_it(census, tmp_path)
         assert step and int(step[1]) >= 200, cluster.output(task)
     assert "evaluated at step" in cluster.output("evaluator:0")
     assert len(versions.list_versions(f"{tmp_path}/job/export")) == 1
+
+
+def test_worker_that_comes_after_the_end_lets_the_parameter_server_end(census, tmp_path):
+    command = _command(census, f"{tmp_path}/job")
+    jobs = {"chief": 1, "worker": 1, "ps": 1}
+    with cluster_lib.running(command, jobs, tmp_path, late=["worker:0"]) as cluster:
+        cluster.wait(except_for=["ps:0"])
+        assert cluster.processes["ps:0"].poll() is None
+        cluster.start("worker:0")
+        cluster.wait()

@@ -17,13 +17,6 @@ OWN = versions.has_own_estimator(tf.__version__)
 after_2_15 = pytest.mark.skipif(OWN, reason="TensorFlow has all of it itself")
 
 
-@pytest.fixture
-def installed():
-    compat.install()
-    yield
-    compat.uninstall()
-
-
 def _state():
     """Everything that install may touch: attributes, lists of names, import hooks and modules."""
     modules = {id(view): view for view, _ in views.loaded()}

@@ -10,13 +10,6 @@ OWN = versions.has_own_estimator(tf.__version__)
 after_2_15 = pytest.mark.skipif(OWN, reason="install changes nothing on TensorFlow 2.15")
 
 
-@pytest.fixture
-def installed():
-    compat.install()
-    yield
-    compat.uninstall()
-
-
 def _owners(entry):
     return [
         (view, views.below(view, entry.path))
