@@ -12,6 +12,7 @@ from absl import flags
 
 from estimator_app import settings
 from export import settings as export_settings
+from input_fns import formats
 from input_fns import settings as input_settings
 
 _INPUT = input_settings.InputSettings
@@ -28,9 +29,23 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "train_data",
     _INPUT.train_data,
-    "Your CSV files with a header, plain or .gz: globs, comma-separated.",
+    f"Your files: paths or globs, comma-separated. {'; '.join(entry.what for entry in formats.FORMATS.values())}.",
 )
 flags.DEFINE_string("eval_data", _INPUT.eval_data, "Evaluation files, as --train_data.")
+flags.DEFINE_enum(
+    "format",
+    _INPUT.format or None,
+    list(formats.FORMATS),
+    "Format of your files; default: told by their endings.",
+)
+flags.DEFINE_list(
+    "columns", list(_INPUT.columns), "Names of the columns of CSV files that have no header."
+)
+flags.DEFINE_string(
+    "delimiter",
+    _INPUT.delimiter,
+    "What stands between cells of CSV; default: a comma, in .tsv a tab.",
+)
 flags.DEFINE_string("label_column", _INPUT.label_column, "Column to predict.")
 flags.DEFINE_string(
     "weight_column",
@@ -173,7 +188,7 @@ def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:
             f"Expected --hidden_units to be whole numbers such as 128,64; found '{','.join(values.hidden_units)}'."
         ) from None
     return settings.RunSettings(
-        input=_INPUT(**section(_INPUT)),
+        input=_INPUT(**section(_INPUT, format=values.format or "")),
         train=_TRAIN(**section(_TRAIN)),
         model=_MODEL(
             **section(_MODEL, hidden_units=hidden_units, optimizer=values.optimizer or "")

@@ -26,7 +26,10 @@ LOCK = ".lock"
 # What makes a job that job: the model, the data it learns from and what is learnt. The rest may change between starts.
 _FIXED = {
     "model": None,
-    "input": ("data", "train_data", "label_column", "weight_column", "schema", "task", "bad_rows"),
+    "input": (
+        *("data", "train_data", "format", "columns", "delimiter"),
+        *("label_column", "weight_column", "schema", "task", "bad_rows"),
+    ),
 }
 
 # file_io.atomic_write_string_to_file; the sharded saver's directory.
@@ -151,7 +154,7 @@ def _differences(recorded: dict[str, Any], given: dict[str, Any]) -> list[str]:
     for section, names in _FIXED.items():
         for name in names or sorted(given[section]):
             old, new = recorded.get(section, {}).get(name), given[section].get(name)
-            if old != new:
+            if (old or None) != (new or None):  # a job of before there was that setting has none
                 texts.append(f"--{name} was {_text(old)}, is {_text(new)}")
     return texts
 

@@ -10,6 +10,21 @@ import pyarrow as pa
 
 
 @dataclasses.dataclass(frozen=True)
+class Shard:
+    """What can be read on its own, in any order: a file, or a part of one.
+
+    Attributes:
+        path: the file.
+        part: 0-based number of the part, such as a row group of Parquet.
+        first_row: 1-based number of its first row in the file.
+    """
+
+    path: str
+    part: int = 0
+    first_row: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
 class BadRow:
     """A row that does not fit.
 
@@ -37,8 +52,8 @@ class RawBlock:
     Attributes:
         path: the file.
         rows: [n] int64, the rows' 1-based numbers in that file.
-        cells: column name -> [n] binary Arrow array of text, or [n, ...] NumPy array of a source
-            that is typed.
+        cells: column name -> [n] Arrow array, or [n, ...] NumPy array of int64 or float32. A binary Arrow array holds
+            text that may stand for a number, as cells of CSV; others are of the type that the file gives them.
         misshapen: rows that have no cells, because they could not be split into columns.
     """
 

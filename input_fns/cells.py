@@ -1,6 +1,6 @@
-"""Text cells to values, a whole column at a time.
+"""Cells to values, a whole column at a time: text that was read from a file, or Arrow's own types.
 
-The fast path is Arrow's own conversion. Only a column that it refuses, or whose values are not
+The fast path of text is Arrow's own conversion. Only a column that it refuses, or whose values are not
 finite, is looked at value by value, and then each different value once.
 """
 
@@ -25,7 +25,7 @@ class Numbers:
     Attributes:
         values: [n] int64 if all are whole numbers without a point, else float64; 0 where there is
             none.
-        missing: [n] bool, whether the cell is empty.
+        missing: [n] bool, whether the cell is empty, null or NaN of a typed column.
         bad: [n] bool, whether the cell is neither empty nor a finite float32.
     """
 
@@ -40,7 +40,7 @@ class Text:
 
     Attributes:
         values: [n] Arrow string array; "" where the cell is empty or bad.
-        missing: [n] bool, whether the cell is empty.
+        missing: [n] bool, whether the cell is empty or null.
         bad: [n] bool, whether the cell is not UTF-8.
     """
 
@@ -49,20 +49,38 @@ class Text:
     bad: np.ndarray
 
 
+def is_untyped(cells: pa.Array) -> bool:
+    """Whether the cells are text that may stand for a number."""
+    return pa.types.is_binary(cells.type)
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether an Arrow type is one of numbers or of true and false."""
+    types = pa.types
+    return bool(
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_decimal(kind)
+    )
+
+
 def parse_text(cells: pa.Array, trim: bool = False) -> Text:
-    """The cells as text.
+    """The cells as text; numbers, dates and truth values as Arrow writes them.
 
     Args:
-        cells: [n] binary Arrow array.
+        cells: [n] Arrow array.
         trim: whether white space around a value is dropped.
     """
     bad = np.zeros(len(cells), bool)
     try:
-        values = cells.cast(pa.string())
+        values = _plain(cells).cast(pa.string())
     except pa.ArrowInvalid:
         decoded = [_decode(cell) for cell in cells.to_pylist()]
         bad = np.array([value is None for value in decoded])
         values = pa.array([value or "" for value in decoded], pa.string())
+    if values.null_count:
+        values = pc.fill_null(values, "")
     if trim:
         values = pc.utf8_trim_whitespace(values)
     missing = (_lengths(values) == 0) & ~bad
@@ -73,8 +91,14 @@ def parse_numbers(cells: pa.Array) -> Numbers:
     """The cells as numbers.
 
     Args:
-        cells: [n] binary Arrow array.
+        cells: [n] Arrow array.
     """
+    if is_number(cells.type):
+        return _typed_numbers(cells)
+    if not is_untyped(cells):
+        cells = parse_text(cells).values.cast(pa.binary())
+    elif cells.null_count:
+        cells = pc.fill_null(cells, b"")
     values = _cast(cells)
     if values is not None:
         none = np.zeros(len(cells), bool)
@@ -88,6 +112,27 @@ def parse_numbers(cells: pa.Array) -> Numbers:
         return Numbers(values, text.missing, text.bad)
     values, bad = _parse_each(filled)
     return Numbers(values, text.missing, bad | text.bad)
+
+
+def _plain(cells: pa.Array) -> pa.Array:
+    return cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
+
+
+def _typed_numbers(cells: pa.Array) -> Numbers:
+    """A column whose type is one of numbers; NaN is a missing value, as pandas writes it."""
+    missing = cells.is_null().to_numpy(zero_copy_only=False)
+    if not pa.types.is_floating(cells.type) and not pa.types.is_decimal(cells.type):
+        try:
+            values = _to_numpy(pc.fill_null(cells.cast(pa.int64()), 0))
+            return Numbers(values, missing, np.zeros(len(cells), bool))
+        except pa.ArrowInvalid:  # unsigned, past the largest int64
+            pass
+    values = _to_numpy(pc.fill_null(cells.cast(pa.float64()), 0.0))
+    undefined = np.isnan(values)
+    bad = np.abs(values) > _FLOAT32_MAX
+    if undefined.any() or bad.any():
+        values = np.where(undefined | bad, 0.0, values)
+    return Numbers(values, missing | undefined, bad)
 
 
 def _cast(cells: pa.Array) -> np.ndarray | None:
@@ -134,7 +179,9 @@ def _lengths(values: pa.StringArray) -> np.ndarray:
     return np.diff(offsets)
 
 
-def _decode(cell: bytes) -> str | None:
+def _decode(cell: bytes | None) -> str | None:
+    if cell is None:
+        return ""
     try:
         return cell.decode("utf-8")
     except UnicodeDecodeError:

@@ -42,7 +42,8 @@ class ColumnScan:
         if isinstance(cells, np.ndarray):
             self.is_number, self.shape = True, cells.shape[1:]
             none = np.zeros(len(cells), bool)
-            return conversion.Converted(cells, none, none, "a number")
+            bad = conversion.not_finite(cells)
+            return conversion.Converted(cells, none, bad, conversion.FINITE)
         if self.is_number is None:
             self.is_number = _looks_numeric(cells)
         if self.is_number:
@@ -110,6 +111,8 @@ class ColumnScan:
 
 def _looks_numeric(cells: pa.Array) -> bool | None:
     """Whether most of the filled cells are numbers; None when all are empty."""
+    if not cells_lib.is_untyped(cells) and not pa.types.is_null(cells.type):
+        return cells_lib.is_number(cells.type)
     numbers = cells_lib.parse_numbers(cells)
     filled = ~numbers.missing
     if not filled.any():

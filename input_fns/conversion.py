@@ -16,6 +16,8 @@ from input_fns import cells as cells_lib
 from input_fns import errors
 from input_fns import schema as schema_lib
 
+FINITE = "finite numbers"
+
 
 @dataclasses.dataclass(frozen=True)
 class Converted:
@@ -167,15 +169,32 @@ def _check_typed(path: str, cells: np.ndarray, feature: schema_lib.Feature) -> C
             f"{path}: {feature.name!r} has shape {cells.shape[1:]}, the schema says "
             f"{feature.shape}. Correct the schema's shape."
         )
-    good = np.zeros(len(cells), bool)
-    return Converted(cells.astype(feature.dtype, copy=False), good, good, f"{feature.dtype}")
+    none = np.zeros(len(cells), bool)
+    bad, expected = not_finite(cells), FINITE
+    if feature.dtype == "int64" and cells.dtype.kind == "f":
+        bad, expected = bad | _any_of_row(cells != np.floor(cells)), "whole numbers"
+        cells = np.where(np.isfinite(cells), cells, 0)
+    return Converted(cells.astype(feature.dtype, copy=False), none, bad, expected)
+
+
+def not_finite(cells: np.ndarray) -> np.ndarray:
+    """[n] bool, the rows of `[n, ...]` numbers in which one is NaN or infinite."""
+    if cells.dtype.kind != "f":
+        return np.zeros(len(cells), bool)
+    return _any_of_row(~np.isfinite(cells))
+
+
+def _any_of_row(flags: np.ndarray) -> np.ndarray:
+    return np.any(flags.reshape(len(flags), -1), axis=1)
 
 
 def _cell_text(cells: pa.Array | np.ndarray, index: int) -> str:
     if isinstance(cells, np.ndarray):
         return str(cells[index])
-    text: str = cells[index].as_py().decode("utf-8", "backslashreplace")
-    return text
+    value = cells[index].as_py()
+    if value is None:
+        return ""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def _row_text(raw: blocks.RawBlock, index: int) -> str:

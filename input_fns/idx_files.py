@@ -1,15 +1,16 @@
-"""IDX files as MNIST ships them: a gzip file of images and one of their labels."""
+"""IDX files as MNIST and Fashion-MNIST ship them: one of images and one of their labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-import gzip
 import math
-import zlib
+import os
 
 import numpy as np
+import pyarrow as pa
 
-from input_fns import blocks, errors
+from input_fns import blocks, errors, files
+from input_fns import settings as settings_lib
 
 IMAGE = "image"
 LABEL = "label"
@@ -17,8 +18,58 @@ _BLOCK_ROWS = 1000
 _UNSIGNED_BYTE = 0x08
 
 
+class IdxFormat:
+    """A file of images, named `...images-idx3-ubyte`, plain or compressed, its labels in `...labels-idx1-ubyte` beside
+    it; see `sources.Format`."""
+
+    label = LABEL
+
+    def columns(self, path: str) -> tuple[str, ...]:
+        """The columns, from the headers of both files."""
+        read_shape(path, 3)
+        read_shape(_labels_of(path), 1)
+        return (IMAGE, LABEL)
+
+    def shards(self, path: str) -> tuple[blocks.Shard, ...]:
+        """The file as a whole."""
+        return (blocks.Shard(path),)
+
+    def read(self, shard: blocks.Shard, columns: tuple[str, ...]) -> Iterator[blocks.RawBlock]:
+        """The examples in order.
+
+        Yields:
+            Blocks with `IMAGE`: [n, height, width] float32 in [0, 1], and `LABEL`: [n] int64.
+
+        Raises:
+            FileError: a file is damaged, or the two do not belong together.
+        """
+        images_path, labels_path = shard.path, _labels_of(shard.path)
+        with _open(images_path) as images, _open(labels_path) as labels:
+            count, height, width = _read_shape(images, images_path, 3)
+            (label_count,) = _read_shape(labels, labels_path, 1)
+            if count != label_count:
+                raise errors.FileError(
+                    f"{images_path} holds {count} images and {labels_path} {label_count} labels. "
+                    "Expected as many of each; take both from the same set."
+                )
+            for start in range(0, count, _BLOCK_ROWS):
+                rows = min(_BLOCK_ROWS, count - start)
+                pixels = _read(images, images_path, rows * height * width)
+                cells = {
+                    IMAGE: pixels.reshape(rows, height, width).astype(np.float32) / np.float32(255),
+                    LABEL: _read(labels, labels_path, rows).astype(np.int64),
+                }
+                yield blocks.RawBlock(images_path, np.arange(start + 1, start + rows + 1), cells)
+
+
+def make(settings: settings_lib.InputSettings, role: str) -> IdxFormat:
+    """The reader; see `formats.FORMATS`."""
+    del settings, role
+    return IdxFormat()
+
+
 def read_shape(path: str, rank: int) -> tuple[int, ...]:
-    """The shape that the header of a gzip IDX file of unsigned bytes declares.
+    """The shape that the header of an IDX file of unsigned bytes declares.
 
     Args:
         path: the file.
@@ -31,45 +82,25 @@ def read_shape(path: str, rank: int) -> tuple[int, ...]:
         return _read_shape(file, path, rank)
 
 
-def read_blocks(images_path: str, labels_path: str) -> Iterator[blocks.RawBlock]:
-    """The examples in order.
-
-    Args:
-        images_path: gzip IDX file of unsigned bytes, [n, height, width].
-        labels_path: gzip IDX file of unsigned bytes, [n].
-
-    Yields:
-        Blocks with `IMAGE`: [n, height, width] float32 in [0, 1], and `LABEL`: [n] int64.
-
-    Raises:
-        FileError: a file is damaged, or the two do not belong together.
-    """
-    with _open(images_path) as images, _open(labels_path) as labels:
-        count, height, width = _read_shape(images, images_path, 3)
-        (label_count,) = _read_shape(labels, labels_path, 1)
-        if count != label_count:
-            raise errors.FileError(
-                f"{images_path} holds {count} images and {labels_path} {label_count} labels. "
-                "Expected as many of each; take both from the same set."
-            )
-        for start in range(0, count, _BLOCK_ROWS):
-            rows = min(_BLOCK_ROWS, count - start)
-            pixels = _read(images, images_path, rows * height * width).reshape(rows, height, width)
-            cells = {
-                IMAGE: pixels.astype(np.float32) / np.float32(255),
-                LABEL: _read(labels, labels_path, rows).astype(np.int64),
-            }
-            yield blocks.RawBlock(images_path, np.arange(start + 1, start + rows + 1), cells)
+def _labels_of(images_path: str) -> str:
+    folder, name = os.path.split(images_path)
+    labels = name.replace("images", "labels").replace("idx3", "idx1")
+    if labels == name:
+        raise errors.FileError(
+            f"{images_path} does not tell where its labels are. Expected a name such as train-images-idx3-ubyte.gz, "
+            "with train-labels-idx1-ubyte.gz beside it; rename the files."
+        )
+    return os.path.join(folder, labels)
 
 
-def _open(path: str) -> gzip.GzipFile:
+def _open(path: str) -> pa.NativeFile:
     try:
-        return gzip.open(path, "rb")
-    except OSError as error:
-        raise errors.FileError(f"Cannot read {path}: {error.strerror or error}.") from error
+        return files.open_stream(path)
+    except files.DAMAGE as error:
+        raise files.unreadable(path, error, "an IDX file") from error
 
 
-def _read_shape(file: gzip.GzipFile, path: str, rank: int) -> tuple[int, ...]:
+def _read_shape(file: pa.NativeFile, path: str, rank: int) -> tuple[int, ...]:
     header = _read(file, path, 4).tolist()
     if header[:2] != [0, 0] or header[2] != _UNSIGNED_BYTE or header[3] != rank:
         raise errors.FileError(
@@ -83,13 +114,11 @@ def _read_shape(file: gzip.GzipFile, path: str, rank: int) -> tuple[int, ...]:
     return shape
 
 
-def _read(file: gzip.GzipFile, path: str, size: int) -> np.ndarray:
+def _read(file: pa.NativeFile, path: str, size: int) -> np.ndarray:
     try:
         data = file.read(size)
-    except (OSError, EOFError, zlib.error) as error:
-        raise errors.FileError(
-            f"{path} is damaged: {error}. Expected a gzip IDX file; make or copy it again."
-        ) from error
+    except files.DAMAGE as error:
+        raise files.unreadable(path, error, "an IDX file, plain or compressed") from error
     if len(data) < size:
         raise errors.FileError(
             f"{path} ends too early: expected {size} more bytes, found {len(data)}. Copy it again."

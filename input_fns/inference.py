@@ -64,8 +64,8 @@ def scan(
     converter = None if schema is None else conversion.Converter(schema, with_label=True)
     count, bad_count = 0, 0
     examples: list[blocks.BadRow] = []
-    for file in source.files:
-        for raw in source.read(file):
+    for shard in source.shards:
+        for raw in source.read(shard):
             converted = {name: column.read(raw, converter) for name, column in columns.items()}
             bad = conversion.find_bad_rows(raw, converted)
             good = None

@@ -16,15 +16,13 @@ class PackagedData:
 
     Attributes:
         name: what `--data` calls it.
-        format: "csv", or "idx" with its images and labels in two files.
-        train_files: paths of the training part; for "idx" the images and the labels.
+        train_files: paths of the training part.
         eval_files: paths of the evaluation part, likewise.
         label_column: the column to learn.
         task: what kind of label it is: "classification" or "regression".
     """
 
     name: str
-    format: str
     train_files: tuple[str, ...]
     eval_files: tuple[str, ...]
     label_column: str
@@ -38,7 +36,6 @@ def _paths(name: str, *files: str) -> tuple[str, ...]:
 DATA_SETS = {
     "census": PackagedData(
         name="census",
-        format="csv",
         train_files=_paths("census", "train.csv.gz"),
         eval_files=_paths("census", "eval.csv.gz"),
         label_column="income",
@@ -46,9 +43,8 @@ DATA_SETS = {
     ),
     "mnist": PackagedData(
         name="mnist",
-        format="idx",
-        train_files=_paths("mnist", "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
-        eval_files=_paths("mnist", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+        train_files=_paths("mnist", "train-images-idx3-ubyte.gz"),
+        eval_files=_paths("mnist", "t10k-images-idx3-ubyte.gz"),
         label_column="label",
         task="classification",
     ),

@@ -35,26 +35,27 @@ class Reader:
             schema: what they hold.
             settings: says what becomes of bad rows.
             with_label: whether label and weight are read.
-            shard: (index, count): read every count-th file from the index-th on, or every
-                count-th row where there are fewer files than that.
+            shard: (index, count): read every count-th part of the source from the index-th on, or every
+                count-th row where there are fewer parts than that.
         """
         self._source, self._settings = source, settings
         self._converter = conversion.Converter(schema, with_label)
         index, count = shard
-        by_file = count <= len(source.files)
-        self._files = source.files[index::count] if by_file else source.files
-        self._row_shard = (0, 1) if by_file else shard
+        by_part = count <= len(source.shards)
+        self._shards = source.shards[index::count] if by_part else source.shards
+        self._row_shard = (0, 1) if by_part else shard
 
     def read(self, rng: np.random.Generator | None = None) -> Iterator[blocks.Block]:
-        """All rows once, the files in an order drawn from `rng`, if given.
+        """All rows once, the source's parts in an order drawn from `rng`, if given.
 
         Raises:
             BadRowError: a row does not fit, and the settings do not say to skip it.
         """
-        order = np.arange(len(self._files)) if rng is None else rng.permutation(len(self._files))
+        count = len(self._shards)
+        order = np.arange(count) if rng is None else rng.permutation(count)
         index, count = self._row_shard
         for position in order.tolist():
-            for raw in self._source.read(self._files[position]):
+            for raw in self._source.read(self._shards[position]):
                 block, bad = self._converter.convert(raw)
                 if bad and self._settings.bad_rows == "error":
                     raise inference.to_error(bad[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from input_fns import errors
+from input_fns import errors, formats
 
 TASKS = ("auto", "classification", "regression")
 BAD_ROWS = ("error", "skip")
@@ -20,6 +20,9 @@ class InputSettings:
         data: name of a packaged data set, such as "census" or "mnist".
         train_data: files to train on: paths or globs, separated by commas.
         eval_data: files to evaluate on, written likewise; empty means no evaluation data.
+        format: of those files, a name of `formats.FORMATS`; empty tells it by their endings.
+        columns: names of the columns of CSV files without a header.
+        delimiter: what stands between the cells of CSV; empty means a comma, in `.tsv` files a tab.
         label_column: the column to learn; a packaged data set knows its own.
         weight_column: column of example weights; empty means that all examples weigh the same.
         schema: path of a schema.pbtxt; empty means that the schema is inferred.
@@ -34,6 +37,9 @@ class InputSettings:
     data: str = ""
     train_data: str = ""
     eval_data: str = ""
+    format: str = ""
+    columns: tuple[str, ...] = ()
+    delimiter: str = ""
     label_column: str = ""
     weight_column: str = ""
     schema: str = ""
@@ -45,7 +51,13 @@ class InputSettings:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(self.columns))
         self._check_sources()
+        _check_choice("format", self.format, ("", *formats.FORMATS))
+        if len(self.delimiter) > 1:
+            raise errors.SettingsError(
+                f"--delimiter must be one character, not {self.delimiter!r}."
+            )
         _check_choice("task", self.task, TASKS)
         _check_choice("bad_rows", self.bad_rows, BAD_ROWS)
         _check_at_least("batch_size", self.batch_size, 1)
@@ -70,11 +82,6 @@ class InputSettings:
             raise errors.SettingsError(
                 f"There is nothing to train on{given}. Pass --data with the name of a packaged "
                 "data set (--data=census), or --train_data with your own files."
-            )
-        if self.train_data and not self.label_column and not self.schema:
-            raise errors.SettingsError(
-                f"--train_data={self.train_data} needs --label_column, the name of the column to "
-                "learn, or a --schema that marks it."
             )
 
 

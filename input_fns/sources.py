@@ -1,124 +1,120 @@
-"""Where examples come from: one small class a format, and the choice between them.
-
-A source is a list of shards (files, or what else can be read on its own and in any order) with the
-same columns in each. A new format is one more class with these members.
-"""
+"""Examples that can be read more than once: files of one format, and what is learned from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+import importlib
 from typing import Protocol
 
-from input_fns import blocks, csv_files, errors, idx_files, packaged
+from input_fns import blocks, errors, files, formats, packaged
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 
 ROLES = ("train", "eval")
 
 
-class Source(Protocol):
-    """Examples that can be read more than once.
+class Format(Protocol):
+    """Reads files of one kind; `formats.FORMATS` lists them.
 
     Attributes:
-        files: the shards' names.
-        column_names: the columns of the first shard in file order, label and weight included.
+        label: the column to learn, where the format itself knows it; else empty.
+    """
+
+    label: str
+
+    def columns(self, path: str) -> tuple[str, ...]:
+        """The file's columns, in its order; of its rows no more is read than that takes.
+
+        Raises:
+            FileError: the file cannot be read or has no row.
+        """
+
+    def shards(self, path: str) -> Sequence[blocks.Shard]:
+        """The parts of the file that can be read in any order, in its own order."""
+
+    def read(self, shard: blocks.Shard, columns: tuple[str, ...]) -> Iterator[blocks.RawBlock]:
+        """The rows of a part, in order, in blocks of bounded size.
+
+        Args:
+            shard: one of `shards`.
+            columns: what `columns` gave for the file.
+
+        Raises:
+            FileError: the file turns out damaged.
+        """
+
+
+class Source:
+    """Files with the same columns, split into shards that can be read in any order.
+
+    Attributes:
+        files: their paths, or what else names them.
+        shards: the parts, in the order of the files.
+        column_names: the columns of the first file in its order, label and weight included.
         label_column: the column to learn; empty when the examples have none.
         weight_column: the column of example weights, or empty.
         task: "auto", "classification" or "regression".
     """
 
-    files: tuple[str, ...]
-    column_names: tuple[str, ...]
-    label_column: str
-    weight_column: str
-    task: str
-
-    def check_columns(self, needed: Sequence[str], known: Sequence[str]) -> None:
-        """Raises SchemaError, with the file's name, if a shard misses a needed column or has one
-        that is not known."""
-
-    def read(self, file: str) -> Iterator[blocks.RawBlock]:
-        """The rows of one of `files`, in order."""
-
-
-class CsvSource:
-    """CSV files with a header; see `csv_files`."""
-
     def __init__(
         self,
-        files: tuple[str, ...],
+        file_format: Format,
+        paths: Sequence[str],
         label_column: str = "",
         weight_column: str = "",
         task: str = "auto",
     ) -> None:
-        """Reads the headers, and no row.
+        """Reads the names of the columns, and no row.
+
+        Args:
+            file_format: reads the files.
+            paths: at least one.
+            label_column: the column to learn; empty takes the format's own, if it has one.
+            weight_column: the column of example weights, or empty.
+            task: "auto", "classification" or "regression".
 
         Raises:
             FileError: a file is unusable.
-            SchemaError: a header lacks the label or the weight.
+            SchemaError: a file lacks the label or the weight.
         """
-        self.files, self.task = files, task
-        self.label_column, self.weight_column = label_column, weight_column
-        self._headers = {file: csv_files.read_header(file) for file in files}
-        self.column_names = self._headers[files[0]]
-        for file, header in self._headers.items():
-            for role, name in (("label", label_column), ("weight", weight_column)):
+        self._format = file_format
+        self.files, self.task = tuple(paths), task
+        self.label_column, self.weight_column = label_column or file_format.label, weight_column
+        self._headers = {path: file_format.columns(path) for path in self.files}
+        self.shards = tuple(shard for path in self.files for shard in file_format.shards(path))
+        self.column_names = self._headers[self.files[0]]
+        for path, header in self._headers.items():
+            for role, name in (("label", self.label_column), ("weight", weight_column)):
                 if name and name not in header:
                     raise errors.SchemaError(
-                        f"{file} has no {role} column {name!r}. Its columns are: "
-                        f"{', '.join(header)}. Correct --{role}_column or the header."
+                        f"{path} has no {role} column {name!r}. Its columns are: "
+                        f"{', '.join(header)}. Correct --{role}_column or the file."
                     )
 
     def check_columns(self, needed: Sequence[str], known: Sequence[str]) -> None:
-        """Raises SchemaError if a file misses a needed column or has one that is not known."""
-        for file, header in self._headers.items():
+        """Raises SchemaError, with the file's name, if one misses a needed column or has one that is not known."""
+        for path, header in self._headers.items():
             missing = [name for name in needed if name not in header]
             unknown = [name for name in header if name not in known]
             if missing:
                 raise errors.SchemaError(
-                    f"{file} misses the column{_plural(missing)} {_quote(missing)}. Its columns "
-                    f"are: {', '.join(header)}. Add what is missing or correct the header."
+                    f"{path} misses the column{_plural(missing)} {_quote(missing)}. Its columns "
+                    f"are: {', '.join(header)}. Add what is missing or correct the file."
                 )
             if unknown:
                 raise errors.SchemaError(
-                    f"{file} has the column{_plural(unknown)} {_quote(unknown)}, which the schema "
+                    f"{path} has the column{_plural(unknown)} {_quote(unknown)}, which the schema "
                     f"does not know. Known columns: {', '.join(known)}. Remove the column, or "
                     "declare it in the schema."
                 )
 
-    def read(self, file: str) -> Iterator[blocks.RawBlock]:
-        """The rows of one file, in order, as text."""
-        return csv_files.read_blocks(file, self._headers[file])
-
-
-class IdxSource:
-    """A file of images and one of labels; see `idx_files`."""
-
-    def __init__(self, images: str, labels: str) -> None:
-        """Reads the headers, and no example.
+    def read(self, shard: blocks.Shard) -> Iterator[blocks.RawBlock]:
+        """The rows of one of `shards`, in order.
 
         Raises:
-            FileError: a file is unusable.
+            FileError: the file turns out damaged.
         """
-        self._labels = labels
-        self.files: tuple[str, ...] = (images,)
-        self.column_names: tuple[str, ...] = (idx_files.IMAGE, idx_files.LABEL)
-        self.label_column, self.weight_column = idx_files.LABEL, ""
-        self.task = "classification"
-        idx_files.read_shape(images, 3)
-        idx_files.read_shape(labels, 1)
-
-    def check_columns(self, needed: Sequence[str], known: Sequence[str]) -> None:
-        """Raises SchemaError if the schema is not one of an image and a label."""
-        if not set(needed) <= set(self.column_names) <= set(known):
-            raise errors.SchemaError(
-                f"{self.files[0]} has the columns {', '.join(self.column_names)}, the schema "
-                f"{', '.join(known)}. Take the schema that was inferred from such images."
-            )
-
-    def read(self, file: str) -> Iterator[blocks.RawBlock]:
-        """The examples of the one file, in order."""
-        return idx_files.read_blocks(file, self._labels)
+        return self._format.read(shard, self._headers[shard.path])
 
 
 def open_source(
@@ -136,39 +132,52 @@ def open_source(
     """
     if role not in ROLES:
         raise ValueError(f"role must be one of {ROLES}, not {role!r}")
-    label, weight = settings.label_column, settings.weight_column
+    label, weight, task = settings.label_column, settings.weight_column, settings.task
     if schema is not None:
         label = label or (schema.label.name if schema.label else "")
         weight = weight or (schema.weight.name if schema.weight else "")
-    if not settings.data:
-        patterns = settings.train_data if role == "train" else settings.eval_data
-        if not patterns:
+    if settings.data:
+        data = packaged.find(settings.data)
+        paths = data.train_files if role == "train" else data.eval_files
+        if label in ("", data.label_column):
+            label, task = data.label_column, data.task if task == "auto" else task
+        name = formats.tell(paths[0])
+    else:
+        named = settings.train_data if role == "train" else settings.eval_data
+        if not named:
             raise errors.SettingsError(
                 "There is no evaluation data. Pass --eval_data beside --train_data."
             )
-        return CsvSource(csv_files.find_files(patterns), label, weight, settings.task)
-    data = packaged.find(settings.data)
-    files = data.train_files if role == "train" else data.eval_files
-    if data.format == "idx":
-        _check_fixed(settings, data)
-        return IdxSource(*files)
-    own_label = label in ("", data.label_column)
-    task = data.task if own_label and settings.task == "auto" else settings.task
-    return CsvSource(files, label or data.label_column, weight, task)
+        name = settings.format or _tell_format(named)
+        paths = files.find(named) if formats.FORMATS[name].paths else files.split(named)
+    source = Source(make_format(name, settings, role), paths, label, weight, task)
+    if not source.label_column:
+        raise errors.SettingsError(
+            f"{source.files[0]} does not say which column is to be learned. Pass --label_column; the columns are: "
+            f"{', '.join(source.column_names)}."
+        )
+    return source
 
 
-def _check_fixed(settings: settings_lib.InputSettings, data: packaged.PackagedData) -> None:
-    wanted = {
-        "label_column": (settings.label_column, data.label_column),
-        "weight_column": (settings.weight_column, ""),
-        "task": (settings.task.replace("auto", ""), data.task),
-    }
-    for name, (given, has) in wanted.items():
-        if given and given != has:
-            raise errors.SettingsError(
-                f"--data={data.name} and --{name}={given} contradict each other: the data's own "
-                f"is {has or 'none'}. Leave --{name} out."
-            )
+def make_format(name: str, settings: settings_lib.InputSettings, role: str) -> Format:
+    """The reader of the format of that name, a key of `formats.FORMATS`."""
+    made: Format = importlib.import_module(formats.FORMATS[name].module).make(settings, role)
+    return made
+
+
+def _tell_format(named: str) -> str:
+    """The one format of all files that are named.
+
+    Raises:
+        SettingsError: there are several.
+    """
+    told = {formats.tell(part): part for part in files.split(named)}
+    if len(told) > 1:
+        pairs = ", ".join(f"{part} ({name})" for name, part in told.items())
+        raise errors.SettingsError(
+            f"The files of one data set are of one format, found {pairs}. Convert some of them, or pass --format."
+        )
+    return next(iter(told))
 
 
 def _plural(names: Sequence[str]) -> str:

@@ -85,7 +85,7 @@ def test_prediction_needs_no_label(
 ) -> None:
     settings = settings_lib.InputSettings(train_data=ids, label_column="y")
     schema = inference.scan(sources.open_source(settings, "train"), settings).schema
-    source = sources.CsvSource((write_csv("x\n5\n", "new.csv"),))
+    source = sources.Source(csv_files.CsvFormat(), (write_csv("x\n5\n", "new.csv"),))
     input_fn = pipeline.make_input_fn(source, schema, settings, "predict")
     assert [f["x"].tolist() for f in input_fn().as_numpy_iterator()] == [[5]]
     with pytest.raises(errors.SchemaError, match="new.csv misses the column 'y'"):

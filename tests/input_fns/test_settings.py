@@ -13,7 +13,11 @@ from input_fns import errors, settings
         ({"eval_data": "e.csv"}, "nothing to train on, only --eval_data=e.csv"),
         ({"data": "census", "train_data": "a.csv"}, "--data=census .* --train_data .* exclude"),
         ({"data": "census", "eval_data": "a.csv"}, "--data=census .* --eval_data .* exclude"),
-        ({"train_data": "a.csv"}, "--train_data=a.csv needs --label_column"),
+        ({"data": "census", "delimiter": "::"}, "--delimiter must be one character, not '::'"),
+        (
+            {"data": "census", "format": "xls"},
+            "--format must be one of .*csv.*parquet.*, not 'xls'",
+        ),
         ({"data": "census", "batch_size": 0}, "--batch_size must be a whole number >= 1, not 0"),
         ({"data": "census", "shuffle_buffer": -1}, "--shuffle_buffer must be .* >= 0, not -1"),
         ({"data": "census", "seed": -1}, "--seed must be .* >= 0, not -1"),

@@ -1,0 +1,100 @@
+"""Arrow's tables as blocks: what Parquet, Feather, JSON, SQL and DataFrames have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from input_fns import blocks, errors
+
+BLOCK_ROWS = 8192
+
+
+def check_columns(path: str, schema: pa.Schema) -> tuple[str, ...]:
+    """The names of a table's columns.
+
+    Raises:
+        FileError: there is none, or a name stands twice.
+        SchemaError: a column is of a type that no feature has.
+    """
+    names = tuple(schema.names)
+    if not names:
+        raise errors.FileError(f"{path} has no column. Remove the file or make it again.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise errors.FileError(
+            f"{path} names {', '.join(map(repr, twice))} more than once. Rename or remove the columns that repeat."
+        )
+    for field in schema:
+        inner = field.type.value_type if _is_list(field.type) else field.type
+        if pa.types.is_nested(inner):
+            raise errors.SchemaError(
+                f"{path}: column {field.name!r} is of type {field.type}. Expected numbers, text, times, or lists of "
+                "them; flatten the column, or leave it out."
+            )
+    return names
+
+
+def to_blocks(
+    path: str, first_row: int, batches: Iterator[pa.RecordBatch], columns: Sequence[str]
+) -> Iterator[blocks.RawBlock]:
+    """The batches' rows as blocks, the first of them numbered `first_row`.
+
+    Lists that all have one length become a NumPy array of `[n, length]`.
+    """
+    for batch in batches:
+        if batch.num_rows:
+            rows = np.arange(first_row, first_row + batch.num_rows)
+            yield to_block(path, rows, batch, columns)
+            first_row += batch.num_rows
+
+
+def to_block(
+    path: str, rows: np.ndarray, batch: pa.RecordBatch, columns: Sequence[str]
+) -> blocks.RawBlock:
+    """One batch as a block; see `to_blocks`.
+
+    Args:
+        path: the file.
+        rows: [n] the rows' 1-based numbers in it.
+        batch: [n] rows.
+        columns: those to take, in the block's order.
+    """
+    cells = {name: _cells(path, name, batch.column(name)) for name in columns}
+    return blocks.RawBlock(path, rows, cells)
+
+
+def _cells(path: str, name: str, column: pa.Array) -> pa.Array | np.ndarray:
+    kind = column.type
+    if isinstance(column, pa.ExtensionArray):
+        return _cells(path, name, column.storage)
+    if not _is_list(kind):
+        return column
+    lengths = pc.list_value_length(column)
+    low, high = pc.min_max(lengths).as_py().values()
+    if lengths.null_count or low != high or not low:
+        found = f"{low} to {high} values" if high else "empty lists"
+        raise errors.SchemaError(
+            f"{path}: column {name!r} holds lists of different lengths ({found}"
+            f"{', and rows without a list' if lengths.null_count else ''}). Expected one length in all rows."
+        )
+    flat = pc.list_flatten(column)
+    if flat.null_count or not (
+        pa.types.is_integer(flat.type)
+        or pa.types.is_floating(flat.type)
+        or pa.types.is_boolean(flat.type)
+    ):
+        raise errors.SchemaError(
+            f"{path}: column {name!r} holds lists of {flat.type}{' with nulls' if flat.null_count else ''}. Expected "
+            "lists of numbers."
+        )
+    dtype = np.float32 if pa.types.is_floating(flat.type) else np.int64
+    return flat.to_numpy(zero_copy_only=False).astype(dtype, copy=False).reshape(-1, low)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))

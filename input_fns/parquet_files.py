@@ -1,0 +1,70 @@
+"""Parquet files; a row group is the part that is read, and shuffled, on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from input_fns import arrow_tables, blocks, errors, files
+from input_fns import settings as settings_lib
+
+_EXPECTED = "a Parquet file"
+
+
+class ParquetFormat:
+    """See `sources.Format`."""
+
+    label = ""
+
+    def columns(self, path: str) -> tuple[str, ...]:
+        """The columns, from the file's footer."""
+        with _open(path) as file:
+            if not file.metadata.num_rows:
+                raise errors.FileError(f"{path} holds no row. Remove the file or give it rows.")
+            return arrow_tables.check_columns(path, file.schema_arrow)
+
+    def shards(self, path: str) -> tuple[blocks.Shard, ...]:
+        """The row groups."""
+        with _open(path) as file:
+            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        starts = np.cumsum([1, *sizes]).tolist()
+        return tuple(
+            blocks.Shard(path, part, start)
+            for part, (start, size) in enumerate(zip(starts, sizes, strict=False))
+            if size
+        )
+
+    def read(self, shard: blocks.Shard, columns: tuple[str, ...]) -> Iterator[blocks.RawBlock]:
+        """The rows of one row group."""
+        with _open(shard.path) as file:
+            batches = file.iter_batches(
+                arrow_tables.BLOCK_ROWS, row_groups=[shard.part], columns=list(columns)
+            )
+            try:
+                yield from arrow_tables.to_blocks(shard.path, shard.first_row, batches, columns)
+            except files.DAMAGE as error:
+                raise files.unreadable(shard.path, error, _EXPECTED) from error
+
+
+def make(settings: settings_lib.InputSettings, role: str) -> ParquetFormat:
+    """The reader; see `formats.FORMATS`."""
+    del settings, role
+    return ParquetFormat()
+
+
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[pq.ParquetFile]:
+    try:
+        raw = files.open_raw(path)
+    except OSError as error:
+        raise files.unreadable(path, error, _EXPECTED) from error
+    with raw:
+        try:
+            file = pq.ParquetFile(raw, pre_buffer=files.is_remote(path))
+        except files.DAMAGE as error:
+            raise files.unreadable(path, error, _EXPECTED) from error
+        with file:
+            yield file
