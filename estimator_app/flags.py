@@ -6,11 +6,10 @@ A flag takes its default from the settings class that has the field, so a defaul
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from absl import flags
 
-from estimator_app import settings
+from estimator_app import data_flags, settings
 from export import settings as export_settings
 from input_fns import formats
 from input_fns import settings as input_settings
@@ -32,34 +31,6 @@ flags.DEFINE_string(
     f"Your files: paths or globs, comma-separated. {'; '.join(entry.what for entry in formats.FORMATS.values())}.",
 )
 flags.DEFINE_string("eval_data", _INPUT.eval_data, "Evaluation files, as --train_data.")
-flags.DEFINE_enum(
-    "format",
-    _INPUT.format or None,
-    list(formats.FORMATS),
-    "Format of your files; default: told by their endings.",
-)
-flags.DEFINE_list(
-    "columns", list(_INPUT.columns), "Names of the columns of CSV files that have no header."
-)
-flags.DEFINE_string(
-    "delimiter",
-    _INPUT.delimiter,
-    "What stands between cells of CSV; default: a comma, in .tsv a tab.",
-)
-flags.DEFINE_string("label_column", _INPUT.label_column, "Column to predict.")
-flags.DEFINE_string(
-    "weight_column",
-    _INPUT.weight_column,
-    "Numeric column that weighs each row in loss and metrics.",
-)
-flags.DEFINE_string(
-    "schema",
-    _INPUT.schema,
-    "TFX schema.pbtxt to use instead of inferring one from the training data.",
-)
-flags.DEFINE_enum(
-    "task", _INPUT.task, input_settings.TASKS, "What the label is; auto decides from its values."
-)
 flags.DEFINE_integer("batch_size", _INPUT.batch_size, "Rows a batch.")
 flags.DEFINE_integer(
     "shuffle_buffer",
@@ -67,13 +38,6 @@ flags.DEFINE_integer(
     "Rows held for shuffling; bounds the memory of the input.",
 )
 flags.DEFINE_bool("cache", _INPUT.cache, "Hold all training rows in memory after the first pass.")
-flags.DEFINE_enum(
-    "bad_rows",
-    _INPUT.bad_rows,
-    input_settings.BAD_ROWS,
-    "error: refuse the data at the first row that does not fit; skip: leave such rows out, count them and keep them in "
-    "bad_rows.csv in the model directory.",
-)
 
 # Model.
 flags.DEFINE_string(
@@ -124,12 +88,6 @@ flags.DEFINE_integer(
     "save_summary_steps", _TRAIN.save_summary_steps, "Steps between points of TensorBoard's curves."
 )
 flags.DEFINE_integer("seed", _TRAIN.seed, "Seed of initial weights, dropout and the order of rows.")
-flags.DEFINE_enum(
-    "progress",
-    _TRAIN.progress,
-    settings.PROGRESS,
-    "How progress is shown; auto: a bar on a terminal.",
-)
 
 # Export.
 flags.DEFINE_string(
@@ -173,14 +131,6 @@ def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:
       ValueError: a value, or a combination of values, that no job can have; one sentence.
     """
 
-    def section(cls: type, **converted: Any) -> dict[str, Any]:
-        given = {
-            field.name: values[field.name].value
-            for field in dataclasses.fields(cls)
-            if field.name in values
-        }
-        return {**given, **converted}
-
     try:
         hidden_units = tuple(int(units) for units in values.hidden_units)
     except ValueError:
@@ -188,10 +138,12 @@ def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:
             f"Expected --hidden_units to be whole numbers such as 128,64; found '{','.join(values.hidden_units)}'."
         ) from None
     return settings.RunSettings(
-        input=_INPUT(**section(_INPUT, format=values.format or "")),
-        train=_TRAIN(**section(_TRAIN)),
+        input=data_flags.input_settings_from_flags(values),
+        train=_TRAIN(**data_flags.section(_TRAIN, values)),
         model=_MODEL(
-            **section(_MODEL, hidden_units=hidden_units, optimizer=values.optimizer or "")
+            **data_flags.section(
+                _MODEL, values, hidden_units=hidden_units, optimizer=values.optimizer or ""
+            )
         ),
-        export=_EXPORT(**section(_EXPORT)),
+        export=_EXPORT(**data_flags.section(_EXPORT, values)),
     )
