@@ -118,7 +118,10 @@ class Source:
 
 
 def open_source(
-    settings: settings_lib.InputSettings, role: str, schema: schema_lib.Schema | None = None
+    settings: settings_lib.InputSettings,
+    role: str,
+    schema: schema_lib.Schema | None = None,
+    needs_label: bool = True,
 ) -> Source:
     """The examples that the settings name.
 
@@ -126,6 +129,7 @@ def open_source(
         settings: what to read.
         role: "train" or "eval".
         schema: a given one; its label and weight stand in where the settings name none.
+        needs_label: whether examples without a label are refused.
 
     Raises:
         InputError: the files are not there or not usable; nothing but their headers was read.
@@ -151,7 +155,7 @@ def open_source(
         name = settings.format or _tell_format(named)
         paths = files.find(named) if formats.FORMATS[name].paths else files.split(named)
     source = Source(make_format(name, settings, role), paths, label, weight, task)
-    if not source.label_column:
+    if needs_label and not source.label_column:
         raise errors.SettingsError(
             f"{source.files[0]} does not say which column is to be learned. Pass --label_column; the columns are: "
             f"{', '.join(source.column_names)}."
