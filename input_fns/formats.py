@@ -38,6 +38,9 @@ FORMATS = {
     "jsonl": Entry("JSON lines", (".jsonl", ".ndjson", ".json"), "input_fns.json_lines"),
     "numpy": Entry("NumPy arrays", (".npz", ".npy"), "input_fns.numpy_files"),
     "idx": Entry("IDX, as MNIST", ("-idx3-ubyte",), "input_fns.idx_files"),
+    "libsvm": Entry(
+        "LIBSVM (SVMlight)", (".libsvm", ".svm", ".svmlight"), "input_fns.libsvm_files"
+    ),
 }
 
 _COMPRESSED = re.compile(r"\.(gz|gzip|zst|zstd|bz2|lz4)$", re.IGNORECASE)
