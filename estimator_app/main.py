@@ -1,8 +1,12 @@
-"""`estimator-train`: flags -> settings -> train, evaluate, export. A door; the story is in `estimator_app.run`."""
+"""`estimator-train`: flags -> settings -> train, evaluate, export. A door; the story is in `estimator_app.run`.
+
+What else it can do is told by its first argument, and lies in a module for each such command.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import importlib
 import logging
 import os
 import sys
@@ -11,7 +15,10 @@ from typing import NoReturn, Optional
 from absl import flags as absl_flags
 from absl import logging as absl_logging
 
-from estimator_app import flags, program
+from estimator_app import program
+
+# Command -> its module, whose `cli` runs it.
+COMMANDS = {"convert": "estimator_app.convert_main"}
 
 _USAGE = """
 estimator-train: trains, evaluates and exports an Estimator.
@@ -21,17 +28,31 @@ estimator-train: trains, evaluates and exports an Estimator.
       --model=dnn --model_dir=runs/prices
 
 A second start with the same --model_dir goes on where the first ended. TF_CONFIG is honoured.
+
+Other commands, each with a --help of its own:
+
+  estimator-train convert IN OUT     writes data in another format, in one file or many
+
 Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 and 143 interrupted after a checkpoint.
 """
 
 
 def cli() -> NoReturn:
-    """Runs the program."""
+    """Runs the program, or the command that its first argument names."""
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command in COMMANDS:
+        sys.argv[:2] = [f"{sys.argv[0]} {command}"]
+        importlib.import_module(COMMANDS[command]).cli()
+    # Here, so that a command knows only the flags that it takes.
+    from estimator_app import flags
+
     program.run(main, _USAGE, flags.GROUPS)
 
 
 def main(args: Sequence[str]) -> int:
     """Runs one job from the parsed flags; returns the exit code."""
+    from estimator_app import flags
+
     if args:
         program.fail(
             f"Expected flags only, found '{args[0]}'. Run estimator-train --help for the list of flags."
