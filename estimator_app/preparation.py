@@ -96,11 +96,6 @@ def prepare(
     Raises:
       InputError: the data cannot be used; one sentence.
     """
-    if not settings.input.data and not settings.input.eval_data:
-        raise errors.SettingsError(
-            f"Expected --eval_data beside --train_data={settings.input.train_data}, found none. "
-            f"Give the rows to evaluate on."
-        )
     known, known_statistics = _known(settings)
     train = sources.open_source(settings.input, "train", known)
     evaluation = sources.open_source(settings.input, "eval", known)

@@ -108,6 +108,14 @@ class Block:
         columns = {name: column[index] for name, column in self.columns.items()}
         return Block(len(next(iter(columns.values()))), columns)
 
+    @property
+    def nbytes(self) -> int:
+        """What the columns take in memory, the values of text left out."""
+        return sum(
+            column.codes.nbytes if isinstance(column, Strings) else column.nbytes
+            for column in self.columns.values()
+        )
+
     def compact(self) -> Block:
         """The same rows without the strings that none of them has, when those are many."""
         columns = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import csv
 import dataclasses
 import io
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -164,6 +165,8 @@ def _number_column(cells: pa.Array, feature: schema_lib.Feature) -> Converted:
 
 
 def _check_typed(path: str, cells: np.ndarray, feature: schema_lib.Feature) -> Converted:
+    if cells.shape[1:] == (math.prod(feature.shape),):
+        cells = cells.reshape(-1, *feature.shape)  # a list, whose shape the schema alone knows
     if cells.shape[1:] != feature.shape:
         raise errors.SchemaError(
             f"{path}: {feature.name!r} has shape {cells.shape[1:]}, the schema says "
@@ -185,7 +188,7 @@ def not_finite(cells: np.ndarray) -> np.ndarray:
 
 
 def _any_of_row(flags: np.ndarray) -> np.ndarray:
-    return np.any(flags.reshape(len(flags), -1), axis=1)
+    return np.any(flags, axis=tuple(range(1, flags.ndim)))
 
 
 def _cell_text(cells: pa.Array | np.ndarray, index: int) -> str:

@@ -6,6 +6,7 @@ A new format is a class with the members of `sources.Format`, in a module of its
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 
 from input_fns import errors
@@ -20,13 +21,17 @@ class Entry:
         endings: of the files' names; a compression's own ending may follow.
         module: loaded when a file of that format is opened; its function `make` takes the settings and the role,
             "train" or "eval", and gives a `sources.Format`.
+        folder: whether it is read from folders.
         paths: whether the format's files are named by paths and globs; else names are taken as they are written.
+        pattern: regular expression that whole names match, whatever their ending.
     """
 
     what: str
     endings: tuple[str, ...]
     module: str
+    folder: bool = False
     paths: bool = True
+    pattern: str = ""
 
 
 FORMATS = {
@@ -41,22 +46,57 @@ FORMATS = {
     "libsvm": Entry(
         "LIBSVM (SVMlight)", (".libsvm", ".svm", ".svmlight"), "input_fns.libsvm_files"
     ),
+    "sql": Entry(
+        "a database's URL (sqlite:///path)",
+        (),
+        "input_fns.sql_tables",
+        paths=False,
+        # Of other dialects' URLs only one with a driver is told from a remote file's: dialect+driver://.
+        pattern=r"((sqlite|postgresql|mysql|mariadb|mssql|oracle)(\+\w+)?|\w+\+\w+)://.*",
+    ),
+    "images": Entry(
+        "a folder of images, a folder a class", (), "input_fns.image_folders", folder=True
+    ),
+    "tfrecord": Entry(
+        "TFRecord of tf.train.Example",
+        (".tfrecord", ".tfrecords", ".tfr", ".tfrec"),
+        "input_fns.tfrecord_files",
+    ),
 }
 
-_COMPRESSED = re.compile(r"\.(gz|gzip|zst|zstd|bz2|lz4)$", re.IGNORECASE)
+_COMPRESSED = re.compile(r"\.(gz|gzip|zst|zstd|bz2|lz4|zlib)$", re.IGNORECASE)
+# One of several files of a data set, as "-00000-of-00010" after the ending, or a glob of them.
+_SHARD = re.compile(r"-[\d*?\[\]-]+-of-[\d*?\[\]-]+$|-?\*$")
 
 
 def tell(path: str) -> str:
-    """The name of the format that a path's ending tells.
+    """The name of the format that a path tells: by its pattern, else by its ending.
 
     Raises:
         SettingsError: none does; the sentence lists the known endings.
     """
-    name = _COMPRESSED.sub("", path).lower()
+    name = _COMPRESSED.sub("", _SHARD.sub("", _COMPRESSED.sub("", path))).lower()
+    for format_name, entry in FORMATS.items():
+        if entry.pattern and re.fullmatch(entry.pattern, path):
+            return format_name
     for format_name, entry in FORMATS.items():
         if name.endswith(entry.endings):
             return format_name
-    known = "; ".join(f"{name} ({', '.join(entry.endings)})" for name, entry in FORMATS.items())
-    raise errors.SettingsError(
-        f"The name of {path} does not tell its format. Known: {known}. Pass --format."
+    if os.path.isdir(path):
+        return "images"
+    known = "; ".join(
+        f"{name} ({', '.join(entry.endings) or entry.what})" for name, entry in FORMATS.items()
     )
+    raise errors.SettingsError(
+        f"The name of {hide_password(path)} does not tell its format. Known: {known}. Pass --format."
+    )
+
+
+def is_database(named: str) -> bool:
+    """Whether the name is the URL of a database."""
+    return re.fullmatch(FORMATS["sql"].pattern, named.strip()) is not None
+
+
+def hide_password(named: str) -> str:
+    """The same names with `***` in place of the passwords in URLs: what may be shown and kept."""
+    return re.sub(r"(://[^:/@,]*):[^,]*@", r"\1:***@", named)

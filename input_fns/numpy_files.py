@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 import zipfile
 
 import numpy as np
-import pyarrow as pa
 
-from input_fns import arrow_tables, blocks, errors, files
+from input_fns import blocks, errors, files, in_memory
 from input_fns import settings as settings_lib
 
 _EXPECTED = "arrays as numpy.savez or numpy.save write them, without objects"
@@ -32,14 +31,17 @@ class NumpyFormat:
         """The file as a whole: a compressed array cannot be entered in its middle."""
         return (blocks.Shard(path),)
 
+    def holds_both(self, path: str) -> bool:
+        """Whether training and evaluation arrays both lie in this file."""
+        with files.open_raw(path) as raw:
+            if not zipfile.is_zipfile(raw):
+                return False
+            names = [name.removesuffix(".npy") for name in zipfile.ZipFile(raw).namelist()]
+        return all(any(name.endswith(ends) for name in names) for ends in _SPLITS.values())
+
     def read(self, shard: blocks.Shard, columns: tuple[str, ...]) -> Iterator[blocks.RawBlock]:
         """The rows in order; bytes of three and more dimensions are images, and become float32 in [0, 1]."""
-        arrays = self._load(shard.path)
-        count = len(arrays[columns[0]])
-        for start in range(0, count, arrow_tables.BLOCK_ROWS):
-            end = min(count, start + arrow_tables.BLOCK_ROWS)
-            cells = {name: _cells(arrays[name][start:end]) for name in columns}
-            yield blocks.RawBlock(shard.path, np.arange(start + 1, end + 1), cells)
+        yield from in_memory.to_blocks(shard.path, self._load(shard.path), columns)
 
     def _load(self, path: str) -> dict[str, np.ndarray]:
         try:
@@ -52,20 +54,7 @@ class NumpyFormat:
             if isinstance(error, errors.InputError):
                 raise
             raise files.unreadable(path, error, _EXPECTED) from error
-        shapes = {name: array.shape for name, array in arrays.items()}
-        if any(not shape for shape in shapes.values()) or len({s[0] for s in shapes.values()}) > 1:
-            shown = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-            raise errors.FileError(
-                f"{path} holds arrays of different lengths: {shown}. Expected as many rows in each."
-            )
-        if not arrays or not next(iter(shapes.values()))[0]:
-            raise errors.FileError(f"{path} holds no row. Remove the file or give it rows.")
-        for name, array in arrays.items():
-            if array.dtype.kind not in "biufSU" or (array.dtype.kind in "SU" and array.ndim > 1):
-                raise errors.FileError(
-                    f"{path}: array {name!r} is {array.dtype} of shape {array.shape}. Expected numbers, or text of "
-                    "one dimension."
-                )
+        in_memory.check_arrays(path, arrays)
         return arrays
 
     def _by_name(
@@ -95,11 +84,3 @@ def make(settings: settings_lib.InputSettings, role: str) -> NumpyFormat:
     """The reader; see `formats.FORMATS`."""
     del settings
     return NumpyFormat(role)
-
-
-def _cells(values: np.ndarray) -> pa.Array | np.ndarray:
-    if values.ndim == 1:
-        return pa.array(values.astype(values.dtype.newbyteorder("="), copy=False))
-    if values.dtype == np.uint8 and values.ndim > 2:
-        return values.astype(np.float32) / np.float32(255)
-    return values.astype(np.float32 if values.dtype.kind == "f" else np.int64)

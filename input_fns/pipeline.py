@@ -22,6 +22,7 @@ from input_fns import sources
 MODES = ("train", "eval", "predict")
 _SUPER_BATCH_BYTES = 4 << 20
 _MAX_SUPER_BATCH = 64
+_HELD_BYTES = 1 << 30  # of rows that need not be held, what is held nevertheless
 _STRING_BYTES = 24  # what a short string takes in a tensor
 
 
@@ -117,14 +118,18 @@ class _Rows:
         self, file_rng: np.random.Generator, row_rng: np.random.Generator
     ) -> Iterator[blocks.Block]:
         window = self._settings.shuffle_buffer
+        limit = _HELD_BYTES if self._reader.is_indexed else None
 
         def read_epoch() -> Iterator[blocks.Block]:
             return self._reader.read(file_rng)
 
-        held, rest = row_streams.load(read_epoch, window)
+        held, rest = row_streams.load(read_epoch, window, limit)
         following = next(rest, None)
         if held and following is None:  # everything fits: the files are not read again
             return row_streams.shuffle_held(blocks.concat(held), self._chunk, row_rng)
+        if self._reader.is_indexed:  # they come in random order, so none has to be held
+            del held
+            return row_streams.rechunk(row_streams.repeat(read_epoch), self._chunk)
         if following is not None:
             held.append(following)
         stream = _chain(rest, row_streams.repeat(read_epoch))

@@ -38,7 +38,8 @@ class Reader:
             shard: (index, count): read every count-th part of the source from the index-th on, or every
                 count-th row where there are fewer parts than that.
         """
-        self._source, self._settings = source, settings
+        self._source, self._settings, self._part = source, settings, shard
+        self.is_indexed = source.is_indexed
         self._converter = conversion.Converter(schema, with_label)
         index, count = shard
         by_part = count <= len(source.shards)
@@ -46,24 +47,31 @@ class Reader:
         self._row_shard = (0, 1) if by_part else shard
 
     def read(self, rng: np.random.Generator | None = None) -> Iterator[blocks.Block]:
-        """All rows once, the source's parts in an order drawn from `rng`, if given.
+        """All rows once; the source's parts, or its rows if it is indexed, in an order drawn from `rng`, if given.
 
         Raises:
             BadRowError: a row does not fit, and the settings do not say to skip it.
         """
+        permuted = rng is not None and self.is_indexed
+        index, count = (0, 1) if permuted else self._row_shard
+        for raw in self._raw_blocks(rng):
+            block, bad = self._converter.convert(raw)
+            if bad and self._settings.bad_rows == "error":
+                raise inference.to_error(bad[0])
+            if count > 1:
+                # By number and not by position, so that a bad row moves no other.
+                block = block[raw.rows % count == index]
+            if block.num_rows:
+                yield block
+
+    def _raw_blocks(self, rng: np.random.Generator | None) -> Iterator[blocks.RawBlock]:
+        if rng is not None and self.is_indexed:
+            yield from self._source.read_permuted(rng, self._part)
+            return
         count = len(self._shards)
         order = np.arange(count) if rng is None else rng.permutation(count)
-        index, count = self._row_shard
         for position in order.tolist():
-            for raw in self._source.read(self._shards[position]):
-                block, bad = self._converter.convert(raw)
-                if bad and self._settings.bad_rows == "error":
-                    raise inference.to_error(bad[0])
-                if count > 1:
-                    # By number and not by position, so that a bad row moves no other.
-                    block = block[raw.rows % count == index]
-                if block.num_rows:
-                    yield block
+            yield from self._source.read(self._shards[position])
 
 
 def rechunk(stream: Iterator[blocks.Block], rows: int) -> Iterator[blocks.Block]:
@@ -98,19 +106,23 @@ def repeat(read_epoch: Epoch) -> Iterator[blocks.Block]:
             raise errors.InputError("There is no row to train on. Give more data or fewer workers.")
 
 
-def load(read_epoch: Epoch, limit: int | None) -> tuple[list[blocks.Block], Iterator[blocks.Block]]:
+def load(
+    read_epoch: Epoch, max_rows: int | None, max_bytes: int | None = None
+) -> tuple[list[blocks.Block], Iterator[blocks.Block]]:
     """The first rows of an epoch and what is left of it.
 
     Args:
         read_epoch: gives the rows.
-        limit: how many rows to take in, up to a block; None means all.
+        max_rows: how many rows to take in, up to a block; None means all.
+        max_bytes: how many bytes of numbers to take in, likewise.
     """
     stream = read_epoch()
-    held, count = [], 0
+    held, rows, size = [], 0, 0
     for block in stream:
         held.append(block)
-        count += block.num_rows
-        if limit is not None and count >= limit:
+        rows += block.num_rows
+        size += block.nbytes
+        if (max_rows is not None and rows >= max_rows) or (max_bytes and size >= max_bytes):
             break
     return held, stream
 

@@ -20,9 +20,14 @@ class InputSettings:
         data: name of a packaged data set, such as "census" or "mnist".
         train_data: files to train on: paths or globs, separated by commas.
         eval_data: files to evaluate on, written likewise; empty means no evaluation data.
+        train_query: SELECT of the rows to train on, where `train_data` is the URL of a database.
+        eval_query: SELECT of the rows to evaluate on, likewise; without `eval_data`, of `train_data`'s database.
         format: of those files, a name of `formats.FORMATS`; empty tells it by their endings.
         columns: names of the columns of CSV files without a header.
         delimiter: what stands between the cells of CSV; empty means a comma, in `.tsv` files a tab.
+        image_size: (height, width) that images are resized to; empty takes the size that all have.
+        image_channels: 1 for grey, 3 for colour; 0 takes what the first image has.
+        validation_share: of a folder of images, the share that is kept for evaluation; 0 for none.
         label_column: the column to learn; a packaged data set knows its own.
         weight_column: column of example weights; empty means that all examples weigh the same.
         schema: path of a schema.pbtxt; empty means that the schema is inferred.
@@ -37,9 +42,14 @@ class InputSettings:
     data: str = ""
     train_data: str = ""
     eval_data: str = ""
+    train_query: str = ""
+    eval_query: str = ""
     format: str = ""
     columns: tuple[str, ...] = ()
     delimiter: str = ""
+    image_size: tuple[int, ...] = ()
+    image_channels: int = 0
+    validation_share: float = 0.0
     label_column: str = ""
     weight_column: str = ""
     schema: str = ""
@@ -52,7 +62,9 @@ class InputSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "image_size", tuple(self.image_size))
         self._check_sources()
+        self._check_queries()
         _check_choice("format", self.format, ("", *formats.FORMATS))
         if len(self.delimiter) > 1:
             raise errors.SettingsError(
@@ -60,6 +72,7 @@ class InputSettings:
             )
         _check_choice("task", self.task, TASKS)
         _check_choice("bad_rows", self.bad_rows, BAD_ROWS)
+        self._check_images()
         _check_at_least("batch_size", self.batch_size, 1)
         _check_at_least("shuffle_buffer", self.shuffle_buffer, 0)
         if self.seed is not None:
@@ -78,10 +91,46 @@ class InputSettings:
                 "other. Leave one of them out."
             )
         if not self.data and not self.train_data:
-            given = f", only --eval_data={self.eval_data} was given" if self.eval_data else ""
+            given = ""
+            if self.eval_data:
+                given = f", only --eval_data={formats.hide_password(self.eval_data)} was given"
             raise errors.SettingsError(
                 f"There is nothing to train on{given}. Pass --data with the name of a packaged "
                 "data set (--data=census), or --train_data with your own files."
+            )
+
+    def _check_queries(self) -> None:
+        self._check_query("train", self.train_data, self.train_query)
+        # Without a query nothing is wrong yet: not every command evaluates.
+        if self.eval_data or self.eval_query:
+            self._check_query("eval", self.eval_data or self.train_data, self.eval_query)
+
+    def _check_query(self, role: str, named: str, query: str) -> None:
+        is_database = formats.is_database(named) if not self.format else self.format == "sql"
+        if is_database and not query:
+            raise errors.SettingsError(
+                f"{formats.hide_password(named)} is a database, of which --{role}_query tells the rows; there is none. "
+                f"Pass --{role}_query='SELECT ...'."
+            )
+        if query and not is_database:
+            raise errors.SettingsError(
+                f"--{role}_query asks a database, found {formats.hide_password(named or self.data)}, which is none. "
+                f"Pass the URL of one, such as --{role}_data=sqlite:///my.db, or leave the query out."
+            )
+
+    def _check_images(self) -> None:
+        if self.image_size and (len(self.image_size) != 2 or min(self.image_size) < 1):
+            raise errors.SettingsError(
+                "--image_size must be a height and a width such as 224,224, not "
+                f"{','.join(map(str, self.image_size))!r}."
+            )
+        if self.image_channels not in (0, 1, 3):
+            raise errors.SettingsError(
+                f"--image_channels must be 1 (grey) or 3 (colour), not {self.image_channels!r}."
+            )
+        if not 0.0 <= self.validation_share < 1.0:
+            raise errors.SettingsError(
+                f"--validation_share must be in [0, 1), not {self.validation_share!r}."
             )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import importlib
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import numpy as np
 
 from input_fns import blocks, errors, files, formats, packaged
 from input_fns import schema as schema_lib
@@ -42,6 +44,28 @@ class Format(Protocol):
         Raises:
             FileError: the file turns out damaged.
         """
+
+
+@runtime_checkable
+class IndexedFormat(Format, Protocol):
+    """A format whose rows can be read in any order, so that they need not be held to be shuffled."""
+
+    def num_rows(self, path: str) -> int:
+        """How many rows there are, bad ones counted in."""
+
+    def block_rows(self, path: str) -> int:
+        """How many rows to read at a time."""
+
+    def read_rows(self, path: str, index: np.ndarray) -> blocks.RawBlock:
+        """The rows at those places, `[n]` int in [0, num_rows), in that order; bad ones apart."""
+
+
+@runtime_checkable
+class SplitFormat(Format, Protocol):
+    """A format of which one file or folder may hold both training and evaluation rows; the role takes its own."""
+
+    def holds_both(self, path: str) -> bool:
+        """Whether this one does."""
 
 
 class Source:
@@ -116,6 +140,32 @@ class Source:
         """
         return self._format.read(shard, self._headers[shard.path])
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether `read_permuted` can be called."""
+        return isinstance(self._format, IndexedFormat)
+
+    def read_permuted(
+        self, rng: np.random.Generator, part: tuple[int, int]
+    ) -> Iterator[blocks.RawBlock]:
+        """The rows in an order drawn from `rng`, in which any row may stand anywhere.
+
+        Args:
+            rng: draws.
+            part: (index, count): every count-th row from the index-th on; all for (0, 1).
+        """
+        assert isinstance(self._format, IndexedFormat)
+        counts = [self._format.num_rows(path) for path in self.files]
+        ends = np.cumsum(counts)
+        order = rng.permutation(np.arange(part[0], ends[-1], part[1]))
+        size = self._format.block_rows(self.files[0])
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            owners = np.searchsorted(ends, chosen, side="right")
+            for owner in np.unique(owners).tolist():
+                own = chosen[owners == owner] - (ends[owner] - counts[owner])
+                yield self._format.read_rows(self.files[owner], own)
+
 
 def open_source(
     settings: settings_lib.InputSettings,
@@ -145,16 +195,10 @@ def open_source(
         paths = data.train_files if role == "train" else data.eval_files
         if label in ("", data.label_column):
             label, task = data.label_column, data.task if task == "auto" else task
-        name = formats.tell(paths[0])
+        file_format = make_format(formats.tell(paths[0]), settings, role)
     else:
-        named = settings.train_data if role == "train" else settings.eval_data
-        if not named:
-            raise errors.SettingsError(
-                "There is no evaluation data. Pass --eval_data beside --train_data."
-            )
-        name = settings.format or _tell_format(named)
-        paths = files.find(named) if formats.FORMATS[name].paths else files.split(named)
-    source = Source(make_format(name, settings, role), paths, label, weight, task)
+        file_format, paths = _find_files(settings, role)
+    source = Source(file_format, paths, label, weight, task)
     if needs_label and not source.label_column:
         raise errors.SettingsError(
             f"{source.files[0]} does not say which column is to be learned. Pass --label_column; the columns are: "
@@ -169,6 +213,23 @@ def make_format(name: str, settings: settings_lib.InputSettings, role: str) -> F
     return made
 
 
+def _find_files(settings: settings_lib.InputSettings, role: str) -> tuple[Format, tuple[str, ...]]:
+    named = settings.eval_data if role == "eval" else settings.train_data
+    name = settings.format or _tell_format(named or settings.train_data)
+    paths = formats.FORMATS[name].paths
+    given = named or settings.train_data
+    found = files.find(given) if paths else files.split(formats.hide_password(given))
+    file_format = make_format(name, settings, role)
+    if not named and not (
+        isinstance(file_format, SplitFormat) and all(map(file_format.holds_both, found))
+    ):
+        raise errors.SettingsError(
+            f"Expected --eval_data beside --train_data={formats.hide_password(settings.train_data)}, found none. Give "
+            "the rows to evaluate on."
+        )
+    return file_format, found
+
+
 def _tell_format(named: str) -> str:
     """The one format of all files that are named.
 
@@ -177,7 +238,7 @@ def _tell_format(named: str) -> str:
     """
     told = {formats.tell(part): part for part in files.split(named)}
     if len(told) > 1:
-        pairs = ", ".join(f"{part} ({name})" for name, part in told.items())
+        pairs = ", ".join(f"{formats.hide_password(part)} ({name})" for name, part in told.items())
         raise errors.SettingsError(
             f"The files of one data set are of one format, found {pairs}. Convert some of them, or pass --format."
         )

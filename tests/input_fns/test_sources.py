@@ -52,7 +52,10 @@ def test_evaluation_data_must_be_given(
     write_csv: Callable[..., str], make_settings: MakeSettings
 ) -> None:
     settings = make_settings(write_csv("a,y\n1,2\n"))
-    with pytest.raises(errors.SettingsError, match="no evaluation data. Pass --eval_data"):
+    with pytest.raises(
+        errors.SettingsError,
+        match="Expected --eval_data beside --train_data=.*data.csv, found none",
+    ):
         sources.open_source(settings, "eval")
 
 
