@@ -31,6 +31,16 @@ flags.DEFINE_string(
     f"Your files: paths or globs, comma-separated. {'; '.join(entry.what for entry in formats.FORMATS.values())}.",
 )
 flags.DEFINE_string("eval_data", _INPUT.eval_data, "Evaluation files, as --train_data.")
+flags.DEFINE_string(
+    "train_query",
+    _INPUT.train_query,
+    "SELECT of the rows to train on, if --train_data is a database's URL.",
+)
+flags.DEFINE_string(
+    "eval_query",
+    _INPUT.eval_query,
+    "SELECT of the rows to evaluate on; without --eval_data, of --train_data's database.",
+)
 flags.DEFINE_integer("batch_size", _INPUT.batch_size, "Rows a batch.")
 flags.DEFINE_integer(
     "shuffle_buffer",

@@ -27,7 +27,7 @@ LOCK = ".lock"
 _FIXED = {
     "model": None,
     "input": (
-        *("data", "train_data", "format", "columns", "delimiter"),
+        *("data", "train_data", "train_query", "format", "columns", "delimiter"),
         *("label_column", "weight_column", "schema", "task", "bad_rows"),
     ),
 }

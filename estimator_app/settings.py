@@ -12,6 +12,7 @@ import os
 from typing import Any, Optional
 
 from export import settings as export_settings
+from input_fns import formats
 from input_fns import settings as input_settings
 
 OPTIMIZERS = ("adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
@@ -138,14 +139,20 @@ class RunSettings:
         return self.export.export_dir or os.path.join(self.train.model_dir, "export")
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
-        """Returns the settings as JSON can hold them, a section a package."""
+        """Returns the settings as JSON can hold them, a section a package; passwords in URLs are not among them."""
         return {
             section.name: {
-                name: list(value) if isinstance(value, tuple) else value
+                name: _to_json(value)
                 for name, value in dataclasses.asdict(getattr(self, section.name)).items()
             }
             for section in dataclasses.fields(self)
         }
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return formats.hide_password(value) if isinstance(value, str) else value
 
 
 def _require(holds: bool, expected: str, found: object) -> None:

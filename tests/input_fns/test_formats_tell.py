@@ -1,0 +1,47 @@
+import pytest
+
+from input_fns import errors, formats
+
+
+@pytest.mark.parametrize(
+    "path, name",
+    [
+        ("rows.svm", "libsvm"),
+        ("gs://bucket/rows.svmlight.gz", "libsvm"),
+        ("a.libsvm", "libsvm"),
+        ("sqlite:///rows.csv", "sql"),
+        ("sqlite://", "sql"),
+        ("postgresql://me:secret@host:5432/db?sslmode=require", "sql"),
+        ("mysql+pymysql://host/db", "sql"),
+        ("mssql+pyodbc:///?odbc_connect=x", "sql"),
+        ("oracle+oracledb://host/?service_name=x", "sql"),
+        ("snowflake+some_driver://host/db", "sql"),
+        ("gs://bucket/sqlite.csv", "csv"),
+    ],
+)
+def test_a_name_tells_its_format(path: str, name: str) -> None:
+    assert formats.tell(path) == name
+
+
+@pytest.mark.parametrize("path", ["gs://bucket/rows", "snowflake://me:secret@host/db", "rows"])
+def test_other_names_tell_none(path: str) -> None:
+    with pytest.raises(errors.SettingsError, match="does not tell its format. Known: csv") as told:
+        formats.tell(path)
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "named, shown",
+    [
+        ("mysql://me:secret@host/db", "mysql://me:***@host/db"),
+        ("mysql://:secret@host/db", "mysql://:***@host/db"),
+        ("mysql://me:se:cr@et/x@host/db", "mysql://me:***@host/db"),
+        ("a://b:c@d/e, f://g:h@i/j", "a://b:***@d/e, f://g:***@i/j"),
+        ("mysql://me@host:3306/db", "mysql://me@host:3306/db"),
+        ("sqlite:////data/rows.db", "sqlite:////data/rows.db"),
+        ("gs://bucket/a.csv,b:c@d", "gs://bucket/a.csv,b:c@d"),
+        ("data/a.csv", "data/a.csv"),
+    ],
+)
+def test_passwords_are_hidden(named: str, shown: str) -> None:
+    assert formats.hide_password(named) == shown
