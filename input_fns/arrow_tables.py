@@ -43,7 +43,7 @@ def to_blocks(
 ) -> Iterator[blocks.RawBlock]:
     """The batches' rows as blocks, the first of them numbered `first_row`.
 
-    Lists that all have one length become a NumPy array of `[n, length]`.
+    Lists that all have one length become a NumPy array of `[n, length]`, tensors of fixed shape one of `[n, *shape]`.
     """
     for batch in batches:
         if batch.num_rows:
@@ -69,6 +69,8 @@ def to_block(
 
 def _cells(path: str, name: str, column: pa.Array) -> pa.Array | np.ndarray:
     kind = column.type
+    if isinstance(column, pa.FixedShapeTensorArray):
+        return _cells(path, name, column.storage).reshape(-1, *kind.shape)
     if isinstance(column, pa.ExtensionArray):
         return _cells(path, name, column.storage)
     if not _is_list(kind):

@@ -17,10 +17,15 @@ _KINDS = {"none": "", "gzip": "GZIP"}
 
 
 class TFRecordWriter(writers.Writer):
-    """An Example a row: int64_list, float_list or bytes_list by the column's type. What is missing is left out."""
+    """An Example a row: int64_list, float_list or bytes_list by the column's type.
+
+    What is missing is left out. But the first Example names every column, a missing one without a list, so that a
+    column is not lost to who looks for them there.
+    """
 
     def __init__(self, path: str, schema: pa.Schema, compression: str, label: str) -> None:
         del schema, label
+        self._is_first = True
         with _os_errors(path):
             self._file = tf.io.TFRecordWriter(path, tf.io.TFRecordOptions(_KINDS[compression]))
         self._path = path
@@ -31,6 +36,10 @@ class TFRecordWriter(writers.Writer):
             _encode(name, column)
             for name, column in zip(rows.schema.names, rows.columns, strict=True)
         ]
+        if self._is_first:
+            for name, parts in zip(rows.schema.names, columns, strict=True):
+                parts[0] = parts[0] or _features(name)
+            self._is_first = False
         with _os_errors(self._path):
             for parts in zip(*columns, strict=True):
                 # The bytes of a Features, one for each column, after one another are those of all its columns; and an
