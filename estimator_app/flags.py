@@ -60,8 +60,17 @@ flags.DEFINE_list(
     [str(units) for units in _MODEL.hidden_units],
     "Width of each hidden layer, first layer first.",
 )
+flags.DEFINE_enum(
+    "activation",
+    _MODEL.activation or None,
+    settings.ACTIVATIONS,
+    "Function after each hidden layer; default: relu.",
+)
 flags.DEFINE_float(
     "dropout", _MODEL.dropout, "Share of hidden outputs dropped in training, in [0, 1)."
+)
+flags.DEFINE_bool(
+    "batch_norm", _MODEL.batch_norm, "Normalise each hidden layer's outputs over the batch."
 )
 flags.DEFINE_enum(
     "optimizer",
@@ -71,6 +80,31 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_float(
     "learning_rate", _MODEL.learning_rate, "Step size of the optimizer; default: the model's own."
+)
+flags.DEFINE_float("l1", _MODEL.l1, "Strength of the L1 penalty on weights (ftrl, sdca).")
+flags.DEFINE_float(
+    "l2", _MODEL.l2, "Strength of the L2 penalty (ftrl, sdca); default: the optimizer's own."
+)
+flags.DEFINE_string(
+    "example_id_column",
+    _MODEL.example_id_column,
+    "Column with another value in every row, for --optimizer=sdca; it is not learnt from.",
+)
+flags.DEFINE_enum(
+    "loss",
+    _MODEL.loss or None,
+    settings.LOSSES,
+    "poisson: the label counts something; logistic: it is a share in [0, 1]; default: cross entropy for classes, "
+    "squared error for amounts.",
+)
+flags.DEFINE_enum(
+    "loss_reduction",
+    _MODEL.loss_reduction or None,
+    settings.LOSS_REDUCTIONS,
+    "How the losses of a batch's rows become one; default: sum_over_batch_size.",
+)
+flags.DEFINE_integer(
+    "num_clusters", _MODEL.num_clusters, "Clusters to look for; default: the model's own."
 )
 
 # Training.
@@ -151,9 +185,13 @@ def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:
         input=data_flags.input_settings_from_flags(values),
         train=_TRAIN(**data_flags.section(_TRAIN, values)),
         model=_MODEL(
-            **data_flags.section(
-                _MODEL, values, hidden_units=hidden_units, optimizer=values.optimizer or ""
-            )
+            **data_flags.section(_MODEL, values, hidden_units=hidden_units, **_choices(values))
         ),
         export=_EXPORT(**data_flags.section(_EXPORT, values)),
     )
+
+
+def _choices(values: flags.FlagValues) -> dict[str, str]:
+    """Returns the model's flags that are one of some names: absl has None where settings have an empty text."""
+    names = ("activation", "optimizer", "loss", "loss_reduction")
+    return {name: values[name].value or "" for name in names}

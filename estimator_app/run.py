@@ -54,7 +54,7 @@ def run(
         # A parameter server waits inside TensorFlow, where Python's handlers do not run; it has nothing to save either.
         interrupted = stack.enter_context(interruption.Interruption(config.task_type != "ps"))
         job_dir.check(settings)
-        model = registry.find(settings.model.model)
+        model = registry.choose(settings.model)
         data = preparation.prepare(settings, say, config.is_chief)
         max_steps = _max_steps(settings, data.num_train_rows)
         done = _already_finished(settings, max_steps, data.bad_rows)

@@ -15,7 +15,10 @@ from export import settings as export_settings
 from input_fns import formats
 from input_fns import settings as input_settings
 
-OPTIMIZERS = ("adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
+OPTIMIZERS = ("adagrad", "adam", "ftrl", "momentum", "rmsprop", "sdca", "sgd")
+ACTIVATIONS = ("elu", "gelu", "relu", "selu", "sigmoid", "softplus", "swish", "tanh")
+LOSSES = ("logistic", "poisson")
+LOSS_REDUCTIONS = ("sum", "sum_over_batch_size")
 PROGRESS = ("auto", "bar", "lines", "none")
 
 
@@ -23,20 +26,39 @@ PROGRESS = ("auto", "bar", "lines", "none")
 class ModelSettings:
     """What is trained. A model directory belongs to one value of this for good.
 
+    A model takes the settings that the registry's table names; another one has to stay at its default.
+
     Attributes:
       model: a name from `estimator_app.models.registry`, or `package.module:function`.
       hidden_units: width of each hidden layer of the deep part, first layer first.
+      activation: one of ACTIVATIONS, after each hidden layer; empty means relu.
       dropout: share of a hidden layer's outputs set to zero in training, in [0, 1).
+      batch_norm: whether each hidden layer's outputs are normalised over the batch.
       optimizer: one of OPTIMIZERS, for the deep part (the linear model has it as its only one); empty means the
         model's own default.
       learning_rate: step size of that optimizer; None means the model's own default.
+      l1: strength of the L1 penalty on weights, of an optimizer that has one (ftrl, sdca).
+      l2: strength of the L2 penalty, likewise; None means the optimizer's own default.
+      example_id_column: column with another value in every row, by which sdca knows a row again; not learnt from.
+      loss: "poisson" for counts, "logistic" for shares in [0, 1]; empty means the label's own: cross entropy for
+        classes, squared error for an amount.
+      loss_reduction: one of LOSS_REDUCTIONS; empty means sum_over_batch_size.
+      num_clusters: how many clusters are looked for; None means the model's own default.
     """
 
     model: str = "dnn_linear"
     hidden_units: tuple[int, ...] = (128, 64)
+    activation: str = ""
     dropout: float = 0.0
+    batch_norm: bool = False
     optimizer: str = ""
     learning_rate: Optional[float] = None
+    l1: float = 0.0
+    l2: Optional[float] = None
+    example_id_column: str = ""
+    loss: str = ""
+    loss_reduction: str = ""
+    num_clusters: Optional[int] = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
@@ -47,15 +69,27 @@ class ModelSettings:
             ",".join(str(units) for units in self.hidden_units) or "none",
         )
         _require(0.0 <= self.dropout < 1.0, "0 <= --dropout < 1", self.dropout)
-        _require(
-            self.optimizer in ("",) + OPTIMIZERS,
-            f"--optimizer to be one of {', '.join(OPTIMIZERS)}",
-            self.optimizer,
-        )
+        for name, known in (
+            ("activation", ACTIVATIONS),
+            ("optimizer", OPTIMIZERS),
+            ("loss", LOSSES),
+            ("loss_reduction", LOSS_REDUCTIONS),
+        ):
+            value = getattr(self, name)
+            _require(
+                value in ("", *known), f"--{name} to be one of {', '.join(sorted(known))}", value
+            )
         _require(
             self.learning_rate is None or 0 < self.learning_rate < math.inf,
             "a finite --learning_rate > 0",
             self.learning_rate,
+        )
+        _require(0.0 <= self.l1 < math.inf, "a finite --l1 >= 0", self.l1)
+        _require(self.l2 is None or 0.0 <= self.l2 < math.inf, "a finite --l2 >= 0", self.l2)
+        _require(
+            self.num_clusters is None or self.num_clusters >= 1,
+            "--num_clusters >= 1",
+            self.num_clusters,
         )
 
 

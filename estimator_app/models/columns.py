@@ -59,6 +59,20 @@ def linear_columns(
     return numbers + wide_columns(schema, statistics)
 
 
+def distance_columns(
+    schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics
+) -> list[Any]:
+    """Returns dense columns without anything to train: standardised numbers, everything else one-hot."""
+    return [
+        (
+            _numeric(feature, statistics)
+            if is_number(feature)
+            else tf.feature_column.indicator_column(_categorical(feature))
+        )
+        for feature in schema.features
+    ]
+
+
 def moments(
     feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics
 ) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from estimator_app.compat import keras
-from estimator_app.models import columns, keras_estimator, premade
+from estimator_app.models import columns, keras_estimator, optimizers
 from estimator_app.models.problem import Problem
 from input_fns import errors
 from input_fns import schema as schema_lib
@@ -28,9 +28,12 @@ def keras_mlp(problem: Problem) -> Any:
         dense.append(_encode(feature, tensor, problem))
     hidden = dense[0] if len(dense) == 1 else keras.layers.Concatenate()(dense)
     for units in problem.settings.hidden_units:
-        hidden = keras.layers.Dense(units, activation="relu")(hidden)
+        # In the order of the wheel's dnn.py.
+        hidden = keras.layers.Dense(units, problem.settings.activation or "relu")(hidden)
         if problem.settings.dropout:
             hidden = keras.layers.Dropout(problem.settings.dropout)(hidden)
+        if problem.settings.batch_norm:
+            hidden = keras.layers.BatchNormalization()(hidden)
     return _compile(keras.Model(inputs, _output(hidden, problem.schema)), problem)
 
 
@@ -140,13 +143,8 @@ def _output(hidden: Any, schema: schema_lib.Schema) -> Any:
 def _compile(model: Any, problem: Problem) -> Any:
     """Compiles `model` for the label and returns its Estimator."""
     classification = problem.schema.task == "classification"
-    settings = problem.settings
     model.compile(
-        optimizer=premade.make_optimizer(
-            settings.optimizer or "adam",
-            settings.learning_rate,
-            None if settings.optimizer else _DEFAULT_LEARNING_RATE,
-        ),
+        optimizer=optimizers.make(problem.settings, "adam", _DEFAULT_LEARNING_RATE),
         loss="sparse_categorical_crossentropy" if classification else "mse",
         metrics=["accuracy"] if classification else ["mae"],
     )

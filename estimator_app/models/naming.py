@@ -61,8 +61,11 @@ def _renamed(problem: Problem, names: dict[str, str]) -> Problem:
         return column and dataclasses.replace(column, name=names.get(column.name, column.name))
 
     schema, statistics = problem.schema, problem.statistics
+    settings = problem.settings
+    id_column = names.get(settings.example_id_column, settings.example_id_column)
     return dataclasses.replace(
         problem,
+        settings=dataclasses.replace(settings, example_id_column=id_column),
         schema=dataclasses.replace(
             schema,
             features=tuple(rename(feature) for feature in schema.features),

@@ -9,9 +9,11 @@ import os
 import sys
 from typing import Any
 
+from estimator_app import settings as settings_lib
 from estimator_app.compat import estimator
-from estimator_app.models import keras_models, naming, premade
+from estimator_app.models import clustering, keras_models, naming, premade
 from estimator_app.models.problem import Problem
+from input_fns import errors
 
 
 class UnknownModelError(ValueError):
@@ -24,23 +26,38 @@ class Model:
 
     Attributes:
       build: problem -> Estimator.
-      label_as: how input functions deliver a label of classes: its "value" (a string where the label has a
-      vocabulary, as
-        premade heads with `label_vocabulary` take it) or its "index" (int64 class id in [0, num_classes)).
+      label_as: how input functions deliver a label of classes: its "value" (a string where the label has a vocabulary,
+        as premade heads with `label_vocabulary` take it) or its "index" (int64 class id in [0, num_classes)).
+      settings: the fields of `ModelSettings` that it has a use for.
+      takes_images: whether the data has to be one feature of images, with a label of classes.
     """
 
     build: Callable[[Problem], Any]
     label_as: str
+    settings: tuple[str, ...]
+    takes_images: bool = False
 
+
+_NETWORK = ("hidden_units", "activation", "dropout", "batch_norm")
+_GRADIENTS = ("optimizer", "learning_rate", "l1", "l2")
+_HEAD = ("loss", "loss_reduction")
 
 MODELS = {
-    "baseline": Model(premade.baseline, "value"),
-    "dnn": Model(premade.dnn, "value"),
-    "dnn_linear": Model(premade.dnn_linear, "value"),
-    "keras_mlp": Model(keras_models.keras_mlp, "index"),
-    "linear": Model(premade.linear, "value"),
-    "mnist_mlp": Model(keras_models.mnist_mlp, "index"),
+    "baseline": Model(premade.baseline, "value", _GRADIENTS + _HEAD),
+    "dnn": Model(premade.dnn, "value", _NETWORK + _GRADIENTS + _HEAD),
+    "dnn_linear": Model(premade.dnn_linear, "value", _NETWORK + _GRADIENTS + _HEAD),
+    "keras_mlp": Model(keras_models.keras_mlp, "index", _NETWORK + _GRADIENTS),
+    "kmeans": Model(clustering.kmeans, "index", ("num_clusters",)),
+    "linear": Model(premade.linear, "value", _GRADIENTS + ("example_id_column",) + _HEAD),
+    "mnist_mlp": Model(
+        keras_models.mnist_mlp, "index", ("dropout",) + _GRADIENTS, takes_images=True
+    ),
 }
+
+# A builder of the user's is given them all.
+_ALL_SETTINGS = tuple(
+    field.name for field in dataclasses.fields(settings_lib.ModelSettings) if field.name != "model"
+)
 
 _BUILT_IN = tuple(model.build for model in MODELS.values())
 
@@ -61,6 +78,30 @@ def find(name: str) -> Model:
             f"Unknown model '{name}'. Known models: {', '.join(sorted(MODELS))}; your own as package.module:function."
         )
     return MODELS[name]
+
+
+def choose(settings: settings_lib.ModelSettings) -> Model:
+    """Returns the model that the settings name, if it has a use for every one that is not at its default.
+
+    Raises:
+      UnknownModelError: no such name, module or function.
+      SettingsError: a setting that the model would not heed.
+    """
+    model = find(settings.model)
+    for field in dataclasses.fields(settings):
+        if field.name == "model" or getattr(settings, field.name) == field.default:
+            continue
+        if field.name not in model.settings:
+            taken = ", ".join(f"--{name}" for name in model.settings)
+            raise errors.SettingsError(
+                f"Expected --model={settings.model} without --{field.name}, of which it makes no use; it takes "
+                f"{taken}. Leave --{field.name} out, or choose another model."
+            )
+    if settings.optimizer == "sdca" and "example_id_column" not in model.settings:
+        raise errors.SettingsError(
+            f"Expected --optimizer=sdca with --model=linear, found --model={settings.model}. Choose another optimizer."
+        )
+    return model
 
 
 def build(model: Model, problem: Problem) -> Any:
@@ -106,4 +147,4 @@ def _own_model(name: str) -> Model:
         raise UnknownModelError(
             f"Expected --model={name} to name a function, found no '{function_name}' in {module.__file__}."
         )
-    return Model(function, getattr(function, "label_as", "index"))
+    return Model(function, getattr(function, "label_as", "index"), _ALL_SETTINGS)

@@ -11,6 +11,7 @@ import pytest
 
 from estimator_app import run as run_lib
 from estimator_app import settings as settings_lib
+from estimator_app.models import registry
 from estimator_app.result import RunResult
 from export import settings as export_settings
 from input_fns import packaged
@@ -18,6 +19,8 @@ from input_fns import settings as input_settings
 
 TRAIN_ROWS = 600
 EVAL_ROWS = 200
+
+_NETWORKS = [name for name, model in registry.MODELS.items() if "hidden_units" in model.settings]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +59,7 @@ def make_settings(census):
             "batch_size": 32,
             "model_dir": str(model_dir),
             "model": "baseline",
-            "hidden_units": (8,),
+            **({"hidden_units": (8,)} if changes.get("model") in _NETWORKS else {}),
             "max_steps": 20,
             "save_summary_steps": 10,
             "seed": 1,

@@ -32,7 +32,7 @@ from input_fns import settings as input_settings
         (lambda: settings.ModelSettings(dropout=1.0), "Expected 0 <= --dropout < 1; found 1.0."),
         (
             lambda: settings.ModelSettings(optimizer="adamw"),
-            "Expected --optimizer to be one of adagrad, adam, ftrl, momentum, rmsprop, sgd; found 'adamw'.",
+            "Expected --optimizer to be one of adagrad, adam, ftrl, momentum, rmsprop, sdca, sgd; found 'adamw'.",
         ),
     ],
 )

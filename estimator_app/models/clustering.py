@@ -1,0 +1,58 @@
+"""K-means on the schema's features; the label, which a schema has, plays no part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from estimator_app import compat
+from estimator_app.models import columns
+from estimator_app.models.problem import Problem
+from input_fns import errors
+
+_DEFAULT_NUM_CLUSTERS = 8
+
+
+def kmeans(problem: Problem) -> Any:
+    """Mini-batch K-means on standardised numbers and one-hot categories.
+
+    It answers with `cluster_index` and with `all_distances`, the squared distance to each centre. The loss of an
+    evaluation is the sum over a batch of the squared distances to the nearest centre.
+
+    Raises:
+      SettingsError: rows are to be weighed.
+    """
+    if problem.schema.weight:
+        raise errors.SettingsError(
+            f"Expected no --weight_column with --model={problem.settings.model}, which cannot weigh rows; found "
+            f"{problem.schema.weight.name}. Leave it out."
+        )
+    inner = _kmeans_class()(
+        num_clusters=problem.settings.num_clusters or _DEFAULT_NUM_CLUSTERS,
+        seed=problem.config.tf_random_seed,
+        feature_columns=columns.distance_columns(problem.schema, problem.statistics),
+        config=problem.config,
+    )
+
+    def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
+        spec = inner.model_fn(features, None, mode, config)
+        if mode != compat.estimator.ModeKeys.PREDICT:
+            return spec
+        # The wheel exports a signature for each prediction and calls what it answers "output"; a client asks for
+        # predictions by their names.
+        outputs = compat.estimator.export.PredictOutput(spec.predictions)
+        return spec._replace(export_outputs={"serving_default": outputs, "predict": outputs})
+
+    return compat.estimator.Estimator(model_fn, config=problem.config)
+
+
+def _kmeans_class() -> Any:
+    """Returns the Estimator, which only TensorFlow's V1 names have."""
+    missing = not hasattr(tf.compat.v1, "estimator")
+    compat.install()
+    try:
+        return tf.compat.v1.estimator.experimental.KMeans
+    finally:
+        if missing:
+            compat.uninstall()

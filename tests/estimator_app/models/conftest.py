@@ -1,0 +1,52 @@
+"""Jobs of a few steps, one for each model."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import pathlib
+
+import pytest
+
+from estimator_app import run as run_lib
+from input_fns import settings as input_settings
+from tests.estimator_app.conftest import Files, Job
+
+KEPT = ("age", "hours-per-week", "education", "gender", "income")
+
+
+@pytest.fixture(scope="session")
+def small_table(census, tmp_path_factory) -> Files:
+    """Some of census' columns, so that graphs are quickly built, and `row`, another text in every row."""
+    directory = tmp_path_factory.mktemp("small")
+
+    def narrow(path: str) -> str:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        target = directory / pathlib.Path(path).name
+        with open(target, "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["row", *KEPT], extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows({"row": f"row {i}", **row} for i, row in enumerate(rows))
+        return str(target)
+
+    return Files(narrow(census.train), narrow(census.eval))
+
+
+@pytest.fixture(scope="session")
+def run_job(make_settings, small_table, tmp_path_factory):
+    """Returns a function that runs a job of a few steps on the small table, or with `data="mnist"` on digits."""
+
+    def run(data="", **changes) -> Job:
+        files = {"train_data": small_table.train, "eval_data": small_table.eval}
+        changes = {"max_steps": 5, **files, **changes}
+        model_dir = changes.pop("model_dir", None) or tmp_path_factory.mktemp("jobs") / "job"
+        settings = make_settings(model_dir, **changes)
+        if data:
+            batch = changes.get("batch_size", 32)
+            settings = dataclasses.replace(
+                settings, input=input_settings.InputSettings(data=data, batch_size=batch, seed=1)
+            )
+        return Job(settings, run_lib.run(settings))
+
+    return run
