@@ -109,7 +109,8 @@ def _convert(
         values.shards,
         values.overwrite,
     )
-    settings = data_flags.input_settings_from_flags(values, train_data=path_in, eval_data=path_in)
+    eval_data = path_in if values.part == "eval" else ""
+    settings = data_flags.input_settings_from_flags(values, train_data=path_in, eval_data=eval_data)
     known = None
     if settings.schema:
         known = schema_lib.read(settings.schema, settings.label_column, settings.weight_column)

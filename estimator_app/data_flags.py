@@ -16,6 +16,16 @@ from input_fns import settings as input_settings
 
 _INPUT = input_settings.InputSettings
 
+flags.DEFINE_string(
+    "train_query",
+    _INPUT.train_query,
+    "SELECT of the rows to take, or to train on, from data that is a database's URL.",
+)
+flags.DEFINE_string(
+    "eval_query",
+    _INPUT.eval_query,
+    "SELECT of the rows to evaluate on; without --eval_data, of --train_data's database.",
+)
 flags.DEFINE_enum(
     "format",
     _INPUT.format or None,
@@ -29,6 +39,19 @@ flags.DEFINE_string(
     "delimiter",
     _INPUT.delimiter,
     "What stands between cells of CSV; default: a comma, in .tsv a tab.",
+)
+flags.DEFINE_list(
+    "image_size",
+    [str(size) for size in _INPUT.image_size],
+    "HEIGHT,WIDTH to which images of a folder are resized; default: the size that all have.",
+)
+flags.DEFINE_integer(
+    "image_channels", _INPUT.image_channels, "1: grey, 3: colour; default: as the first image."
+)
+flags.DEFINE_float(
+    "validation_share",
+    _INPUT.validation_share,
+    "Of a folder of images without a part for evaluation, the share that is kept for it.",
 )
 flags.DEFINE_string("label_column", _INPUT.label_column, "Column to predict.")
 flags.DEFINE_string(
@@ -74,7 +97,24 @@ def input_settings_from_flags(
     Raises:
       ValueError: a value, or a combination of values, that cannot be; one sentence.
     """
-    return _INPUT(**section(_INPUT, values, format=values.format or "", **given))
+    image_size = whole_numbers("image_size", values, "224,224")
+    return _INPUT(
+        **section(_INPUT, values, format=values.format or "", image_size=image_size, **given)
+    )
+
+
+def whole_numbers(name: str, values: flags.FlagValues, example: str) -> tuple[int, ...]:
+    """Returns the flag of that name, a list of whole numbers.
+
+    Raises:
+      ValueError: it is one of something else; the sentence shows the example.
+    """
+    try:
+        return tuple(int(number) for number in values[name].value)
+    except ValueError:
+        raise ValueError(
+            f"Expected --{name} to be whole numbers such as {example}; found '{','.join(values[name].value)}'."
+        ) from None
 
 
 def section(cls: type, values: flags.FlagValues, **given: Any) -> dict[str, Any]:

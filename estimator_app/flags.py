@@ -31,16 +31,6 @@ flags.DEFINE_string(
     f"Your files: paths or globs, comma-separated. {'; '.join(entry.what for entry in formats.FORMATS.values())}.",
 )
 flags.DEFINE_string("eval_data", _INPUT.eval_data, "Evaluation files, as --train_data.")
-flags.DEFINE_string(
-    "train_query",
-    _INPUT.train_query,
-    "SELECT of the rows to train on, if --train_data is a database's URL.",
-)
-flags.DEFINE_string(
-    "eval_query",
-    _INPUT.eval_query,
-    "SELECT of the rows to evaluate on; without --eval_data, of --train_data's database.",
-)
 flags.DEFINE_integer("batch_size", _INPUT.batch_size, "Rows a batch.")
 flags.DEFINE_integer(
     "shuffle_buffer",
@@ -174,13 +164,7 @@ def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:
     Raises:
       ValueError: a value, or a combination of values, that no job can have; one sentence.
     """
-
-    try:
-        hidden_units = tuple(int(units) for units in values.hidden_units)
-    except ValueError:
-        raise ValueError(
-            f"Expected --hidden_units to be whole numbers such as 128,64; found '{','.join(values.hidden_units)}'."
-        ) from None
+    hidden_units = data_flags.whole_numbers("hidden_units", values, "128,64")
     return settings.RunSettings(
         input=data_flags.input_settings_from_flags(values),
         train=_TRAIN(**data_flags.section(_TRAIN, values)),

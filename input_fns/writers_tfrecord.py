@@ -37,8 +37,8 @@ class TFRecordWriter(writers.Writer):
             for name, column in zip(rows.schema.names, rows.columns, strict=True)
         ]
         if self._is_first:
-            for name, parts in zip(rows.schema.names, columns, strict=True):
-                parts[0] = parts[0] or _features(name)
+            for name, column in zip(rows.schema.names, columns, strict=True):
+                column[0] = column[0] or _features(name)
             self._is_first = False
         with _os_errors(self._path):
             for parts in zip(*columns, strict=True):
@@ -61,9 +61,10 @@ def _encode(name: str, column: pa.Array) -> list[bytes]:
             return _encode_floats(name, values)
         return [_features(name, int64_list=tf.train.Int64List(value=row)) for row in values]
     if kind == pa.float32():
+        valid = column.is_valid().to_pylist()
         filled = column.fill_null(0).to_numpy(zero_copy_only=False)
         encoded = _encode_floats(name, filled.reshape(-1, 1))
-        return [e if there else b"" for e, there in zip(encoded, column.is_valid().to_pylist())]
+        return [e if there else b"" for e, there in zip(encoded, valid, strict=True)]
     # Few of the values differ, so each is encoded once.
     distinct = column.dictionary_encode()
     table = [_encode_one(name, value) for value in distinct.dictionary.to_pylist()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import itertools
@@ -12,12 +13,14 @@ import re
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from input_fns import schema as schema_lib
 
@@ -121,6 +124,29 @@ def test_either_part_of_a_file_that_holds_both(tmp_path):
     assert convert(tmp_path / "both.npz", tmp_path / "eval.csv", "--part=eval").returncode == 0
     assert (tmp_path / "train.csv").read_text() == "x,y\n1,0\n2,1\n3,0\n"
     assert (tmp_path / "eval.csv").read_text() == "x,y\n4,1\n5,0\n"
+
+
+def test_a_database_and_a_folder_of_images_can_be_converted(tmp_path):
+    pytest.importorskip("sqlalchemy")
+    with contextlib.closing(sqlite3.connect(tmp_path / "my.db")) as database:
+        database.execute("CREATE TABLE t (x INTEGER, s TEXT)")
+        database.execute("INSERT INTO t VALUES (1, 'a'), (2, NULL), (3, 'c')")
+        database.commit()
+    query = "--train_query=SELECT s, x FROM t ORDER BY x DESC"
+    result = convert(f"sqlite:///{tmp_path}/my.db", tmp_path / "table.csv", query)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "table.csv").read_text() == "s,x\nc,3\n,2\na,1\n"
+    assert "read        rows\n" in result.stdout
+
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        pixels = np.full((4, 6, 3), len(name), np.uint8)
+        image = tf.io.encode_png(pixels).numpy()
+        (tmp_path / "pets" / name / "1.png").write_bytes(image)
+    result = convert(tmp_path / "pets", tmp_path / "pets.npz", "--image_size=2,3")
+    assert result.returncode == 0, result.stderr
+    arrays = np.load(tmp_path / "pets.npz")
+    assert arrays["image"].shape == (2, 2, 3, 3) and arrays["label"].tolist() == ["cat", "dog"]
 
 
 def test_help_names_its_own_flags_and_is_named_by_the_program():

@@ -51,11 +51,13 @@ def test_flags_reach_their_fields():
         "--optimizer=sgd",
         "--seed=7",
         "--exporter=best",
+        "--image_size=20,30",
     )
     assert parsed.model.hidden_units == (4, 2)
     assert parsed.model.optimizer == "sgd"
     assert parsed.train.seed == parsed.input.seed == 7
     assert parsed.export.exporter == "best"
+    assert parsed.input.image_size == (20, 30)
 
 
 def test_flagfile_is_read(tmp_path):

@@ -142,11 +142,14 @@ def arrays(tmp_path: pathlib.Path) -> str:
     return str(tmp_path / "in.npz")
 
 
+@pytest.mark.parametrize("shards", [1, 3])
 @pytest.mark.parametrize("name", ["parquet", "arrow", "numpy"])
-def test_arrays_keep_their_shape(tmp_path: pathlib.Path, arrays: str, name: str) -> None:
-    convert(settings_for(arrays), tmp_path / f"out{ending_of(name)}")
+def test_arrays_keep_their_shape(
+    tmp_path: pathlib.Path, arrays: str, name: str, shards: int
+) -> None:
+    convert(settings_for(arrays), tmp_path / f"out{ending_of(name)}", shards=shards)
     schema, rows = read(settings_for(arrays))
-    again, rows_again = read(settings_for(str(tmp_path / f"out{ending_of(name)}")))
+    again, rows_again = read(settings_for(f"{tmp_path}/out*{ending_of(name)}"))
     assert [feature.shape for feature in again.features] == [(3,), (4, 5), (4,)]
     assert schema_lib.describe_difference(schema, again) == []
     assert rows_again.equals(rows)
