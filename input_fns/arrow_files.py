@@ -46,19 +46,13 @@ class ArrowFormat:
                 batches = iter(reader)
             else:
                 batches = iter([reader.get_batch(shard.part)])
-            pieces = (piece for batch in batches for piece in _cut(batch))
-            yield from arrow_tables.to_blocks(shard.path, shard.first_row, pieces, columns)
+            yield from arrow_tables.to_blocks(shard.path, shard.first_row, batches, columns)
 
 
 def make(settings: settings_lib.InputSettings, role: str) -> ArrowFormat:
     """The reader; see `formats.FORMATS`."""
     del settings, role
     return ArrowFormat()
-
-
-def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    for start in range(0, batch.num_rows, arrow_tables.BLOCK_ROWS):
-        yield batch.slice(start, arrow_tables.BLOCK_ROWS)
 
 
 @contextlib.contextmanager

@@ -41,15 +41,16 @@ def check_columns(path: str, schema: pa.Schema) -> tuple[str, ...]:
 def to_blocks(
     path: str, first_row: int, batches: Iterator[pa.RecordBatch], columns: Sequence[str]
 ) -> Iterator[blocks.RawBlock]:
-    """The batches' rows as blocks, the first of them numbered `first_row`.
+    """The batches' rows as blocks of at most `BLOCK_ROWS`, the first of them numbered `first_row`.
 
     Lists that all have one length become a NumPy array of `[n, length]`, tensors of fixed shape one of `[n, *shape]`.
     """
     for batch in batches:
-        if batch.num_rows:
-            rows = np.arange(first_row, first_row + batch.num_rows)
-            yield to_block(path, rows, batch, columns)
-            first_row += batch.num_rows
+        for start in range(0, batch.num_rows, BLOCK_ROWS):
+            part = batch.slice(start, BLOCK_ROWS)
+            rows = np.arange(first_row, first_row + part.num_rows)
+            yield to_block(path, rows, part, columns)
+            first_row += part.num_rows
 
 
 def to_block(
@@ -73,6 +74,8 @@ def _cells(path: str, name: str, column: pa.Array) -> pa.Array | np.ndarray:
         return _cells(path, name, column.storage).reshape(-1, *kind.shape)
     if isinstance(column, pa.ExtensionArray):
         return _cells(path, name, column.storage)
+    if kind == pa.string_view():  # as polars has text
+        return _from_views(column)
     if not _is_list(kind):
         return column
     lengths = pc.list_value_length(column)
@@ -95,6 +98,13 @@ def _cells(path: str, name: str, column: pa.Array) -> pa.Array | np.ndarray:
         )
     dtype = np.float32 if pa.types.is_floating(flat.type) else np.int64
     return flat.to_numpy(zero_copy_only=False).astype(dtype, copy=False).reshape(-1, low)
+
+
+def _from_views(column: pa.Array) -> pa.Array:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowNotImplementedError:  # by pyarrow 17
+        return pa.array(column.to_pylist(), pa.string())
 
 
 def _is_list(kind: pa.DataType) -> bool:

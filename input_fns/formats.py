@@ -54,6 +54,13 @@ FORMATS = {
         # Of other dialects' URLs only one with a driver is told from a remote file's: dialect+driver://.
         pattern=r"((sqlite|postgresql|mysql|mariadb|mssql|oracle)(\+\w+)?|\w+\+\w+)://.*",
     ),
+    "python": Entry(
+        "your own Python object or function (package.module:function)",
+        (),
+        "input_fns.python_objects",
+        paths=False,
+        pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*",
+    ),
     "images": Entry(
         "a folder of images, a folder a class", (), "input_fns.image_folders", folder=True
     ),

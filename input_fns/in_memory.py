@@ -16,10 +16,11 @@ from input_fns import arrow_tables, blocks, errors
 _BLOCK_BYTES = 8 << 20
 _MISSING = ("NoneType", "NAType", "NaTType")  # the latter are pandas'
 _KINDS = (
+    ((str, bytes), "text"),
     ((bool, np.bool_), "bool"),
     (numbers.Integral, "int"),
     ((numbers.Real, decimal.Decimal), "float"),
-    ((list, tuple, np.ndarray), "array"),
+    ((list, tuple), "array"),
 )
 
 
@@ -125,8 +126,8 @@ def from_values(path: str, name: str, values: Sequence[Any]) -> pa.Array | np.nd
         cells = pa.array([_to_bytes(value) for value in values], pa.binary())
         try:
             return cells.cast(pa.string())
-        except pa.ArrowInvalid:  # which row is not UTF-8 is found later
-            return cells
+        except pa.ArrowInvalid:  # it stays text by its type; which row is not UTF-8 is found later
+            return cells.cast(pa.large_binary())
     if "text" in kinds:
         return pa.array([_to_bytes(value) for value in values], pa.binary())
     if kinds == {"bool"}:
@@ -140,7 +141,8 @@ def from_values(path: str, name: str, values: Sequence[Any]) -> pa.Array | np.nd
 
 
 def _kind(kind: type) -> str:
-    return next((name for types, name in _KINDS if issubclass(kind, types)), "text")
+    named = next((name for types, name in _KINDS if issubclass(kind, types)), None)
+    return named or ("array" if hasattr(kind, "__array__") else "text")
 
 
 def _is_whole(value: Any) -> bool:

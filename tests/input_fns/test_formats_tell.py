@@ -17,13 +17,19 @@ from input_fns import errors, formats
         ("oracle+oracledb://host/?service_name=x", "sql"),
         ("snowflake+some_driver://host/db", "sql"),
         ("gs://bucket/sqlite.csv", "csv"),
+        ("package.module:function", "python"),
+        ("__main__:frame", "python"),
+        ("modül:ähre", "python"),
     ],
 )
 def test_a_name_tells_its_format(path: str, name: str) -> None:
     assert formats.tell(path) == name
 
 
-@pytest.mark.parametrize("path", ["gs://bucket/rows", "snowflake://me:secret@host/db", "rows"])
+@pytest.mark.parametrize(
+    "path",
+    ["gs://bucket/rows", "snowflake://me:secret@host/db", "rows", "a:1", "C:/a:b", "a.b:c.d", ":f"],
+)
 def test_other_names_tell_none(path: str) -> None:
     with pytest.raises(errors.SettingsError, match="does not tell its format. Known: csv") as told:
         formats.tell(path)

@@ -21,7 +21,7 @@ from input_fns import errors, in_memory
         ([decimal.Decimal("3.00"), 4], "double", [3.0, 4.0]),
         (["é", None, b"y", "007"], "string", ["é", None, "y", "007"]),
         (["x", float("nan")], "string", ["x", None]),
-        ([b"\xff", "x"], "binary", [b"\xff", b"x"]),
+        ([b"\xff", "x"], "large_binary", [b"\xff", b"x"]),
         ([1, "x", 2.5, True, None], "binary", [b"1", b"x", b"2.5", b"1", None]),
         (
             [datetime.date(2024, 2, 3), datetime.datetime(2024, 2, 3, 4, 5)],

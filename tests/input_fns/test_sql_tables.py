@@ -97,7 +97,7 @@ def test_values_get_types_and_rows_numbers(database: Callable[..., str]) -> None
         "i": "int64",
         "f": "double",
         "s": "string",
-        "b": "binary",  # not UTF-8: a bad row, found later
+        "b": "large_binary",  # not UTF-8: a bad row, found later
         "n": "null",
         "d": "string",
     }
