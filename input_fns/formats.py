@@ -24,6 +24,7 @@ class Entry:
         folder: whether it is read from folders.
         paths: whether the format's files are named by paths and globs; else names are taken as they are written.
         pattern: regular expression that whole names match, whatever their ending.
+        holds: names of files, of which every folder of the format holds one.
     """
 
     what: str
@@ -32,6 +33,7 @@ class Entry:
     folder: bool = False
     paths: bool = True
     pattern: str = ""
+    holds: tuple[str, ...] = ()
 
 
 FORMATS = {
@@ -61,6 +63,13 @@ FORMATS = {
         paths=False,
         pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*",
     ),
+    "huggingface": Entry(
+        "a folder that Hugging Face's datasets saved",
+        (),
+        "input_fns.huggingface_folders",
+        folder=True,
+        holds=("state.json", "dataset_dict.json"),
+    ),
     "images": Entry(
         "a folder of images, a folder a class", (), "input_fns.image_folders", folder=True
     ),
@@ -77,7 +86,7 @@ _SHARD = re.compile(r"-[\d*?\[\]-]+-of-[\d*?\[\]-]+$|-?\*$")
 
 
 def tell(path: str) -> str:
-    """The name of the format that a path tells: by its pattern, else by its ending.
+    """The name of the format that a path tells: by its pattern, by its ending, or by what the folder holds.
 
     Raises:
         SettingsError: none does; the sentence lists the known endings.
@@ -90,6 +99,9 @@ def tell(path: str) -> str:
         if name.endswith(entry.endings):
             return format_name
     if os.path.isdir(path):
+        for format_name, entry in FORMATS.items():
+            if any(os.path.exists(os.path.join(path, file)) for file in entry.holds):
+                return format_name
         return "images"
     known = "; ".join(
         f"{name} ({', '.join(entry.endings) or entry.what})" for name, entry in FORMATS.items()
