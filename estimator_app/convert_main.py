@@ -26,8 +26,8 @@ estimator-train convert IN OUT: writes data in another format, in one file or ma
   estimator-train convert out/train.parquet train.csv
 
 IN is what --train_data takes: paths or globs, comma-separated. OUT's ending tells the format and the compression. The
-rows keep their order, and what is missing stays missing. Beside OUT lie its schema and the statistics of its columns:
-train.schema.pbtxt and train.statistics.pbtxt.
+rows keep their order, and what is missing stays missing. Beside OUT lie its schema and the statistics of its columns,
+OUT.schema.pbtxt and OUT.statistics.pbtxt.
 Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 and 143 interrupted; if not 0, nothing was written.
 """
 

@@ -69,8 +69,9 @@ class OutputSettings:
         return f"{stem}-*-of-{self.shards:05d}{ending}"
 
     def side_path(self, name: str) -> str:
-        """The path of what is told about the rows: `train.schema.pbtxt` beside `train.csv.gz`."""
-        return f"{writers.split_ending(self.path, self.format)[0]}.{name}"
+        """The path of what is told about the rows: `train.csv.gz.schema.pbtxt` beside `train.csv.gz`."""
+        # With the ending, so that the same rows in another format may lie in the same folder.
+        return f"{self.path}.{name}"
 
     def find_present(self) -> tuple[str, ...]:
         """What an earlier conversion to the same path has left, into however many files."""

@@ -135,7 +135,7 @@ WRITERS = {
     ),
     "tfrecord": Entry(
         "TFRecord",
-        (".tfrecord", ".tfrecords", ".tfr"),
+        (".tfrecord", ".tfrecords", ".tfr", ".tfrec"),
         "input_fns.writers_tfrecord",
         "TFRecordWriter",
         ("none", "gzip"),

@@ -62,8 +62,8 @@ def test_a_conversion_prints_what_came_of_it(census, tmp_path):
         r"converted   600 rows in \d+\.\d s, \d+ rows/s\n"
         r"read        1 file of \d+\.\d kB\n"
         rf"written     4 files of {size / 1000:.1f} kB: {tmp_path}/out/train-\*-of-00004.csv.gz\n"
-        rf"schema      {tmp_path}/out/train.schema.pbtxt\n"
-        rf"statistics  {tmp_path}/out/train.statistics.pbtxt\n",
+        rf"schema      {tmp_path}/out/train.csv.gz.schema.pbtxt\n"
+        rf"statistics  {tmp_path}/out/train.csv.gz.statistics.pbtxt\n",
         result.stdout,
     ), result.stdout
     assert re.fullmatch(
@@ -71,14 +71,14 @@ def test_a_conversion_prints_what_came_of_it(census, tmp_path):
     ), result.stderr
     assert names_in(out.parent) == [
         *(f"train-{i:05d}-of-00004.csv.gz" for i in range(4)),
-        "train.schema.pbtxt",
-        "train.statistics.pbtxt",
+        "train.csv.gz.schema.pbtxt",
+        "train.csv.gz.statistics.pbtxt",
     ]
     parts = [gzip.decompress(path.read_bytes()) for path in sorted(out.parent.glob("train-*"))]
     again = b"".join([parts[0], *(part.partition(b"\n")[2] for part in parts[1:])])
     with open(census.train, encoding="utf-8") as file:
         assert list(csv.reader(again.decode().splitlines())) == list(csv.reader(file))
-    schema = schema_lib.read(out.parent / "train.schema.pbtxt")
+    schema = schema_lib.read(out.parent / "train.csv.gz.schema.pbtxt")
     assert schema.label is not None and schema.label_names == ("<=50K", ">50K")
 
 
@@ -86,7 +86,7 @@ def test_no_label_is_needed(rows, tmp_path):
     assert convert(rows, tmp_path / "out.parquet").returncode == 0
     table = pq.read_table(tmp_path / "out.parquet")
     assert table.column_names == ["x", "s", "y"] and table["x"].to_pylist() == list(range(1000))
-    assert schema_lib.read(tmp_path / "out.schema.pbtxt").label is None
+    assert schema_lib.read(tmp_path / "out.parquet.schema.pbtxt").label is None
 
 
 def test_the_flags_of_the_input_are_those_of_training(tmp_path):
@@ -113,8 +113,8 @@ def test_the_flags_of_the_input_are_those_of_training(tmp_path):
     )
     result = convert(*flags, tmp_path / "o.csv", "--bad_rows=skip", "--label_column=y")
     assert result.returncode == 0, result.stderr
-    assert f"bad rows    1 skipped, kept in {tmp_path}/o.bad_rows.csv\n" in result.stdout
-    assert "in.txt,31,n,x," in (tmp_path / "o.bad_rows.csv").read_text()
+    assert f"bad rows    1 skipped, kept in {tmp_path}/o.csv.bad_rows.csv\n" in result.stdout
+    assert "in.txt,31,n,x," in (tmp_path / "o.csv.bad_rows.csv").read_text()
 
 
 def test_either_part_of_a_file_that_holds_both(tmp_path):
@@ -239,12 +239,13 @@ def test_what_is_there_is_replaced_only_if_told(rows, tmp_path):
     assert {path: path.read_bytes() for path in out.parent.iterdir()} == before
 
     assert convert(rows, out, "--shards=2", "--overwrite").returncode == 0
-    sides = ["all.schema.pbtxt", "all.statistics.pbtxt"]
+    sides = ["all.csv.schema.pbtxt", "all.csv.statistics.pbtxt"]
     assert names_in(out.parent) == ["all-00000-of-00002.csv", "all-00001-of-00002.csv", *sides]
     assert convert(rows, out, "--overwrite").returncode == 0
     assert names_in(out.parent) == ["all.csv", *sides]
     # Another output in the same folder is another thing.
     assert convert(rows, out.parent / "all-2.csv").returncode == 0
+    assert convert(rows, out.parent / "all.parquet").returncode == 0
     assert "all.csv" in names_in(out.parent)
 
 

@@ -306,8 +306,8 @@ def test_shards_are_consecutive_rows_in_files_of_equal_size(
     assert result.bytes_out == sum(pathlib.Path(file).stat().st_size for file in files)
     names = {pathlib.Path(file).name for file in files}
     assert {p.name for p in out.parent.iterdir()} == names | {
-        "all.schema.pbtxt",
-        "all.statistics.pbtxt",
+        f"{out.name}.schema.pbtxt",
+        f"{out.name}.statistics.pbtxt",
     }
 
 
@@ -346,7 +346,7 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: pathlib.Path) -> None:
 def test_schema_and_statistics_lie_beside(tmp_path: pathlib.Path) -> None:
     path = write_table(tmp_path / "in.csv", {"x": [1, "", 3]})
     result = convert(settings_for(path), tmp_path / "new" / "out.csv.gz")
-    assert result.schema_path == str(tmp_path / "new" / "out.schema.pbtxt")
+    assert result.schema_path == str(tmp_path / "new" / "out.csv.gz.schema.pbtxt")
     assert schema_lib.read(result.schema_path) == result.schema
     told = statistics.read(result.statistics_path)
     assert (told.num_rows, told.column("x").missing) == (3, 1)
@@ -380,7 +380,7 @@ def test_bad_rows_are_left_out_and_kept(tmp_path: pathlib.Path) -> None:
     skip = settings_for(str(tmp_path / "in.csv"), bad_rows="skip")
     result = convert(skip, tmp_path / "out.parquet", shards=2)
     assert (result.num_rows, result.bad_rows) == (18, 2)
-    assert result.bad_rows_path == str(tmp_path / "out.bad_rows.csv")
+    assert result.bad_rows_path == str(tmp_path / "out.parquet.bad_rows.csv")
     assert "in.csv,7,x,six," in pathlib.Path(result.bad_rows_path).read_text()
     table = pq.read_table(sorted(tmp_path.glob("out-*.parquet")))
     assert table["x"].to_pylist() == [i for i in range(20) if i not in (4, 6)]
