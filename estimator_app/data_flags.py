@@ -109,11 +109,12 @@ def whole_numbers(name: str, values: flags.FlagValues, example: str) -> tuple[in
     Raises:
       ValueError: it is one of something else; the sentence shows the example.
     """
+    texts = values[name].value or []
     try:
-        return tuple(int(number) for number in values[name].value)
+        return tuple(int(number) for number in texts)
     except ValueError:
         raise ValueError(
-            f"Expected --{name} to be whole numbers such as {example}; found '{','.join(values[name].value)}'."
+            f"Expected --{name} to be whole numbers such as {example}; found '{','.join(texts)}'."
         ) from None
 
 
