@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from input_fns import blocks
 from input_fns import cells as cells_lib
-from input_fns import conversion
+from input_fns import conversion, errors
 from input_fns import schema as schema_lib
 from input_fns import statistics, trackers
 
@@ -34,13 +34,23 @@ class ColumnScan:
     def read(
         self, raw: blocks.RawBlock, converter: conversion.Converter | None
     ) -> conversion.Converted:
-        """The column's values in that block and which of its rows are bad."""
+        """The column's values in that block and which of its rows are bad.
+
+        Raises:
+            SchemaError: they are of another shape than those of the blocks before.
+        """
         if self.declared is not None:
             assert converter is not None
             return converter.convert_column(raw, self.declared)
         cells = raw.cells[self.name]
+        shape = cells.shape[1:] if isinstance(cells, np.ndarray) else ()
+        if self.is_number is not None and shape != self.shape and len(raw.rows):
+            raise errors.SchemaError(
+                f"{raw.path}: {self.name!r} has shape {shape} from row {raw.rows[0]} on, and {self.shape} before. "
+                "Expected one shape in all rows."
+            )
         if isinstance(cells, np.ndarray):
-            self.is_number, self.shape = True, cells.shape[1:]
+            self.is_number, self.shape = True, shape
             none = np.zeros(len(cells), bool)
             bad = conversion.not_finite(cells)
             return conversion.Converted(cells, none, bad, conversion.FINITE)

@@ -171,10 +171,15 @@ class DictRows:
                         self._path, number, unknown, str(row[unknown]), expected, str(element)
                     )
                 )
+        rows = good or [
+            _to_row(self._first[0]) or {}
+        ]  # an empty column has a type and a shape, too
         cells = {
-            name: in_memory.from_values(self._path, name, [row.get(name) for row in good])
+            name: in_memory.from_values(self._path, name, [row.get(name) for row in rows])
             for name in self.columns
         }
+        if not good:
+            cells = {name: column[:0] for name, column in cells.items()}
         return blocks.RawBlock(self._path, np.array(numbers, np.int64), cells, tuple(bad))
 
 

@@ -374,3 +374,25 @@ def test_rows_of_a_csv_reader_are_text(census_csv: str) -> None:
 
     schema = scan(python_objects.from_object(rows, LABEL))
     assert schema.feature("age").dtype == "string"
+
+
+def test_a_shape_that_changes_between_blocks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrow_tables, "BLOCK_ROWS", 2)
+    rows = [{"x": np.zeros(3 if i < 4 else 2), "y": i % 2} for i in range(6)]
+    with pytest.raises(errors.SchemaError) as raised:
+        scan(python_objects.from_object(rows, "y", name="rows"))
+    assert str(raised.value) == (
+        "rows: 'x' has shape (2,) from row 5 on, and (3,) before. Expected one shape in all rows."
+    )
+
+
+def test_a_block_may_hold_bad_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrow_tables, "BLOCK_ROWS", 2)
+    rows: list[Any] = [{"x": np.zeros(3), "y": i % 2} for i in range(100)] + ["a", "b"]
+    source = python_objects.from_object(rows, "y", name="rows")
+    settings = settings_lib.InputSettings(train_data="rows", bad_rows="skip", batch_size=200)
+    found = inference.scan(source, settings)
+    assert (found.num_rows, found.bad_rows) == (100, 2)
+    input_fn = pipeline.make_input_fn(source, found.schema, settings, "eval")
+    ((features, _),) = input_fn().as_numpy_iterator()
+    assert features["x"].shape == (100, 3)
