@@ -95,6 +95,8 @@ def parse_numbers(cells: pa.Array) -> Numbers:
     """
     if is_number(cells.type):
         return _typed_numbers(cells)
+    if pa.types.is_large_binary(cells.type):  # text by its type, of which a cell may not be UTF-8
+        cells = cells.cast(pa.binary())
     if not is_untyped(cells):
         cells = parse_text(cells).values.cast(pa.binary())
     elif cells.null_count:
