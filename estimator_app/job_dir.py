@@ -28,6 +28,7 @@ _FIXED = {
     "model": None,
     "input": (
         *("data", "train_data", "train_query", "format", "columns", "delimiter"),
+        *("image_size", "image_channels", "validation_share"),
         *("label_column", "weight_column", "schema", "task", "bad_rows"),
     ),
 }

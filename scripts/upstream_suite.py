@@ -27,10 +27,19 @@ import sys
 import tempfile
 import time
 from typing import Any
+import unittest
 
 _BEHAVIOR = "UPSTREAM_SUITE_BEHAVIOR"
 _NATIVE = "UPSTREAM_SUITE_NATIVE"
 _OUTCOMES = "UPSTREAM_SUITE_OUTCOMES"
+# unittest's old names of its methods, which Python 3.12 removed; the suite was written for 3.11.
+_OLD_ASSERTIONS = {
+    "assertEquals": "assertEqual",
+    "assertNotEquals": "assertNotEqual",
+    "assertAlmostEquals": "assertAlmostEqual",
+    "assertRaisesRegexp": "assertRaisesRegex",
+    "assertRegexpMatches": "assertRegex",
+}
 _IMPORTED_BY_TESTS = ("pandas", "portpicker", "scikit-learn")
 
 
@@ -42,6 +51,9 @@ def pytest_configure(config: Any) -> None:  # pylint: disable=unused-argument
         from estimator_app import compat
 
         compat.install()
+    for old, new in _OLD_ASSERTIONS.items():
+        if not hasattr(unittest.TestCase, old):
+            setattr(unittest.TestCase, old, getattr(unittest.TestCase, new))
     import tensorflow as tf
 
     if os.environ[_BEHAVIOR] == "v1":
