@@ -1,0 +1,285 @@
+"""Input alone: batches/s of this project's input functions, by format, against what people use, each side in turn.
+
+    python -m benchmarks.formats_speed [csv] [tfrecord] [images]
+
+* csv: census repeated 20 times (651,220 training rows; 977,000 with both parts), batch 128, against TextLineDataset with decode_csv line by
+  line, tf.data.experimental.make_csv_dataset with its defaults, and, as the limit, pyarrow reading the file and cutting it into
+  the same NumPy batches; Parquet of the same rows.
+* tfrecord: the same rows as tf.Example, against TFRecordDataset with parse_single_example before batching.
+* images: 70,000 PNGs of 28x28 in a folder a class, against ImageDataGenerator.flow_from_directory and
+  image_dataset_from_directory.
+
+Ours shuffles as in training; so do make_csv_dataset, ImageDataGenerator and image_dataset_from_directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import csv
+import gzip
+import os
+import statistics
+import sys
+import tempfile
+import time
+from typing import Any
+
+from benchmarks import sides
+
+BATCH_SIZE = 128
+TURNS = 3
+_WARM_UP_SECS, _SECS = 2.0, 6.0
+_REPEAT = 20
+_IMAGES = 70_000
+
+
+def main() -> None:
+    """Prints batches/s of every side and the ratios with their targets."""
+    wanted = sys.argv[1:] or ["csv", "tfrecord", "images"]
+    with tempfile.TemporaryDirectory() as directory:
+        if "csv" in wanted or "tfrecord" in wanted:
+            _write_tables(directory)
+        if "csv" in wanted:
+            figures = _measure(directory, "line", "make_csv", "csv", "pyarrow", "parquet")
+            _print_ratio(figures, "csv", "line", "at least 16")
+            _print_ratio(figures, "csv", "make_csv", "at least 8")
+            _print_ratio(figures, "csv", "pyarrow", "at least 0.3")
+            _print_ratio(figures, "parquet", "csv", "at least 2")
+        if "tfrecord" in wanted:
+            figures = _measure(directory, "parse_single", "tfrecord")
+            _print_ratio(figures, "tfrecord", "parse_single", "at least 4")
+        if "images" in wanted:
+            _write_images(directory)
+            figures = _measure(directory, "generator", "from_directory", "images")
+            _print_ratio(figures, "images", "generator", "at least 3")
+            _print_ratio(figures, "images", "from_directory", "at least 1.5")
+
+
+def _measure(directory: str, *names: str) -> dict[str, list[float]]:
+    sides.heading(f"{', '.join(names)}: batches/s of {BATCH_SIZE}")
+
+    def run(name: str) -> Callable[[], dict[str, Any]]:
+        return lambda: sides.measure("benchmarks.formats_speed", ["side", name, directory])
+
+    figures = sides.measure_in_turn(TURNS, {name: run(name) for name in names}, "batches/s")
+    for name, values in figures.items():
+        print(f"   {name:<16} {statistics.median(values):10,.0f} batches/s")
+    return figures
+
+
+def _print_ratio(figures: dict[str, list[float]], ours: str, other: str, target: str) -> None:
+    value = sides.ratio(figures[ours], figures[other])
+    print(f"   {ours + ' / ' + other:<28} {value:7.2f}   (target: {target})")
+
+
+def _write_tables(directory: str) -> None:
+    """Census, both parts, `_REPEAT` times, as CSV, Parquet and TFRecord."""
+    import pyarrow.csv
+    import pyarrow.parquet
+    import tensorflow as tf
+
+    from input_fns import packaged
+
+    data = packaged.find("census")
+    with open(f"{directory}/census.csv", "wb") as out:
+        for number in range(_REPEAT):
+            for part in (*data.train_files, *data.eval_files):
+                with gzip.open(part) as packed:
+                    header = packed.readline()
+                    if not out.tell():
+                        out.write(header)
+                    out.write(packed.read())
+    table = pyarrow.csv.read_csv(f"{directory}/census.csv")
+    pyarrow.parquet.write_table(table, f"{directory}/census.parquet", row_group_size=100_000)
+    with tf.io.TFRecordWriter(f"{directory}/census.tfrecord") as writer:
+        for row in table.slice(0, 200_000).to_pylist():
+            writer.write(_example(row).SerializeToString())
+
+
+def _example(row: dict[str, Any]) -> Any:
+    import tensorflow as tf
+
+    features = {
+        name: (
+            tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+            if isinstance(value, int)
+            else tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+        )
+        for name, value in row.items()
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features))
+
+
+def _write_images(directory: str) -> None:
+    """The packaged digits as PNG files, over and over, `_IMAGES` of them."""
+    import numpy as np
+    import tensorflow as tf
+
+    from input_fns import packaged, sources
+    from input_fns import settings as settings_lib
+
+    source = sources.open_source(settings_lib.InputSettings(data="mnist"), "train")
+    assert packaged.find("mnist").train_files
+    block = [raw for shard in source.shards for raw in source.read(shard)]
+    images = np.concatenate([raw.cells["image"] for raw in block])
+    labels = np.concatenate([raw.cells["label"] for raw in block])
+    files = [
+        tf.io.encode_png(np.round(image[..., None] * 255).astype(np.uint8)).numpy()
+        for image in images
+    ]
+    for number in range(_IMAGES):
+        folder = f"{directory}/digits/{labels[number % len(files)]}"
+        os.makedirs(folder, exist_ok=True)
+        with open(f"{folder}/{number:05d}.png", "wb") as out:
+            out.write(files[number % len(files)])
+
+
+def _run_side(name: str, directory: str) -> None:
+    take = _taker(_SIDES[name](directory))
+    _count(take, _WARM_UP_SECS)
+    start = time.perf_counter()
+    count = _count(take, _SECS)
+    sides.report({"batches/s": count / (time.perf_counter() - start)})
+
+
+def _taker(batches: Any) -> Callable[[], int]:
+    """A function that takes some batches and gives their number: those of a dataset in a graph, as training does."""
+    import tensorflow as tf
+
+    if not isinstance(batches, tf.data.Dataset):
+        return lambda: len([next(batches) for _ in range(16)])
+    iterator = iter(batches)
+
+    @tf.function
+    def take() -> Any:
+        for _ in tf.range(16):
+            next(iterator)
+
+    def call() -> int:
+        take()
+        return 16
+
+    return call
+
+
+def _count(take: Callable[[], int], seconds: float) -> int:
+    end, count = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end:
+        count += take()
+    return count
+
+
+def _ours(path: str, **fields: Any) -> Any:
+    from input_fns import inference, pipeline
+    from input_fns import settings as settings_lib
+    from input_fns import sources
+
+    settings = settings_lib.InputSettings(train_data=path, batch_size=BATCH_SIZE, seed=1, **fields)
+    source = sources.open_source(settings, "train")
+    schema = inference.scan(source, settings).schema
+    return pipeline.make_input_fn(source, schema, settings, "train")()
+
+
+def _census_columns(directory: str) -> list[tuple[str, bool]]:
+    """(name, whether it is a number) of each column, in the file's order."""
+    with open(f"{directory}/census.csv", encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        header, first = next(rows), next(rows)
+    return [(name, cell.strip().isdigit()) for name, cell in zip(header, first, strict=True)]
+
+
+def _line(directory: str) -> Any:
+    import tensorflow as tf
+
+    columns = _census_columns(directory)
+    defaults = [0 if number else "" for _, number in columns]
+
+    def parse(line: Any) -> Any:
+        values = tf.io.decode_csv(line, defaults)
+        features = {name: value for (name, _), value in zip(columns, values, strict=True)}
+        return features, features.pop("income")
+
+    lines = tf.data.TextLineDataset(f"{directory}/census.csv").skip(1)
+    return lines.map(parse).repeat().batch(BATCH_SIZE).prefetch(1)
+
+
+def _make_csv(directory: str) -> Any:
+    import tensorflow as tf
+
+    return tf.data.experimental.make_csv_dataset(
+        f"{directory}/census.csv", BATCH_SIZE, label_name="income"
+    )
+
+
+def _pyarrow(directory: str) -> Iterator[Any]:
+    import pyarrow.csv
+
+    while True:
+        reader = pyarrow.csv.open_csv(f"{directory}/census.csv")
+        for block in reader:
+            columns = {
+                name: column.to_numpy(zero_copy_only=False)
+                for name, column in zip(block.schema.names, block.columns, strict=True)
+            }
+            for start in range(0, block.num_rows - BATCH_SIZE + 1, BATCH_SIZE):
+                yield {name: values[start : start + BATCH_SIZE] for name, values in columns.items()}
+
+
+def _parse_single(directory: str) -> Any:
+    import tensorflow as tf
+
+    spec = {
+        name: tf.io.FixedLenFeature([], tf.int64 if number else tf.string)
+        for name, number in _census_columns(directory)
+    }
+    records = tf.data.TFRecordDataset(f"{directory}/census.tfrecord")
+    parsed = records.map(lambda record: tf.io.parse_single_example(record, spec))
+    return parsed.repeat().batch(BATCH_SIZE).prefetch(1)
+
+
+def _generator(directory: str) -> Iterator[Any]:
+    from estimator_app.compat import keras
+
+    generator = keras.preprocessing.image.ImageDataGenerator(rescale=1 / 255)
+    return iter(
+        generator.flow_from_directory(
+            f"{directory}/digits",
+            target_size=(28, 28),
+            color_mode="grayscale",
+            class_mode="sparse",
+            batch_size=BATCH_SIZE,
+        )
+    )
+
+
+def _from_directory(directory: str) -> Any:
+    from estimator_app.compat import keras
+
+    dataset = keras.utils.image_dataset_from_directory(
+        f"{directory}/digits",
+        image_size=(28, 28),
+        color_mode="grayscale",
+        batch_size=BATCH_SIZE,
+    )
+    return dataset.repeat()
+
+
+_SIDES: dict[str, Callable[[str], Any]] = {
+    "line": _line,
+    "make_csv": _make_csv,
+    "csv": lambda directory: _ours(f"{directory}/census.csv", label_column="income"),
+    "pyarrow": _pyarrow,
+    "parquet": lambda directory: _ours(f"{directory}/census.parquet", label_column="income"),
+    "parse_single": _parse_single,
+    "tfrecord": lambda directory: _ours(f"{directory}/census.tfrecord", label_column="income"),
+    "generator": _generator,
+    "from_directory": _from_directory,
+    "images": lambda directory: _ours(f"{directory}/digits"),
+}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["side"]:
+        _run_side(sys.argv[2], sys.argv[3])
+    else:
+        main()
