@@ -66,8 +66,6 @@ class DatasetRows:
         start = 1
         for element in batches.as_numpy_iterator():
             arrays = self._by_name(element)
-            if self.label:
-                arrays[self.label] = object_rows.flatten_label(arrays[self.label])
             in_memory.check_arrays(self._path, arrays)
             yield from in_memory.to_blocks(self._path, arrays, self.columns, start)
             start += len(arrays[self.columns[0]])

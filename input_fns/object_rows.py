@@ -96,7 +96,7 @@ class ArrayRows:
         Args:
             path: for errors.
             arrays: column name -> [n, ...] anything that NumPy takes for an array.
-            label: [n] or [n, 1] likewise, of pairs.
+            label: [n] likewise, of pairs.
 
         Raises:
             FileError: they are of different lengths, or not of a type that a feature has.
@@ -105,7 +105,7 @@ class ArrayRows:
         self._arrays = {str(name): _as_array(path, name, array) for name, array in arrays.items()}
         if label is not None:
             check_label(path, self._arrays)
-            self._arrays[LABEL] = flatten_label(_as_array(path, LABEL, label))
+            self._arrays[LABEL] = _as_array(path, LABEL, label)
         in_memory.check_arrays(path, self._arrays)
         self.columns = tuple(self._arrays)
 
@@ -194,11 +194,6 @@ def check_label(path: str, features: Iterable[str]) -> None:
         raise errors.FileError(
             f"{path} gives pairs of features and label, and {LABEL!r} among the features too. Rename that one."
         )
-
-
-def flatten_label(label: np.ndarray) -> np.ndarray:
-    """[n] of a label that is [n] or [n, 1]."""
-    return label[:, 0] if label.ndim == 2 and label.shape[1] == 1 else label
 
 
 def _to_row(element: Any) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+import dataclasses
 import importlib
 from typing import Protocol, runtime_checkable
 
@@ -137,8 +138,10 @@ class Source:
 
         Raises:
             FileError: the file turns out damaged.
+            SchemaError: the label is not one value a row.
         """
-        return self._format.read(shard, self._headers[shard.path])
+        for raw in self._format.read(shard, self._headers[shard.path]):
+            yield self._with_flat_label(raw)
 
     @property
     def is_indexed(self) -> bool:
@@ -164,7 +167,19 @@ class Source:
             owners = np.searchsorted(ends, chosen, side="right")
             for owner in np.unique(owners).tolist():
                 own = chosen[owners == owner] - (ends[owner] - counts[owner])
-                yield self._format.read_rows(self.files[owner], own)
+                yield self._with_flat_label(self._format.read_rows(self.files[owner], own))
+
+    def _with_flat_label(self, raw: blocks.RawBlock) -> blocks.RawBlock:
+        """The block with a label of `[n, 1]`, as Keras' data sets have it, as `[n]`."""
+        label = raw.cells.get(self.label_column)
+        if not isinstance(label, np.ndarray) or label.ndim == 1:
+            return raw
+        if label.shape[1:] != (1,):
+            raise errors.SchemaError(
+                f"{raw.path}: the label {self.label_column!r} has shape {label.shape[1:]}. Expected one value a row; "
+                "of a class its id and not a vector of zeros and a one."
+            )
+        return dataclasses.replace(raw, cells={**raw.cells, self.label_column: label[:, 0]})
 
 
 def open_source(

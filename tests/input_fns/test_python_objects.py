@@ -396,3 +396,14 @@ def test_a_block_may_hold_bad_rows_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     input_fn = pipeline.make_input_fn(source, found.schema, settings, "eval")
     ((features, _),) = input_fn().as_numpy_iterator()
     assert features["x"].shape == (100, 3)
+
+
+def test_a_label_is_one_value_a_row() -> None:
+    arrays = {"x": np.zeros((4, 2))}
+    source = python_objects.from_object((arrays, np.eye(4)), name="rows")
+    with pytest.raises(errors.SchemaError) as raised:
+        scan(source)
+    assert str(raised.value) == (
+        "rows: the label 'label' has shape (4,). Expected one value a row; of a class its id and not a vector of zeros "
+        "and a one."
+    )
