@@ -2,9 +2,9 @@
 
     python -m benchmarks.formats_speed [csv] [tfrecord] [images]
 
-* csv: census repeated 20 times (651,220 training rows; 977,000 with both parts), batch 128, against TextLineDataset with decode_csv line by
-  line, tf.data.experimental.make_csv_dataset with its defaults, and, as the limit, pyarrow reading the file and cutting it into
-  the same NumPy batches; Parquet of the same rows.
+* csv: census repeated 20 times (976,840 rows), batch 128, against TextLineDataset with decode_csv line by line,
+  tf.data.experimental.make_csv_dataset with its defaults, and, as the limit, pyarrow reading the file and cutting it
+  into the same NumPy batches; Parquet of the same rows.
 * tfrecord: the same rows as tf.Example, against TFRecordDataset with parse_single_example before batching.
 * images: 70,000 PNGs of 28x28 in a folder a class, against ImageDataGenerator.flow_from_directory and
   image_dataset_from_directory.
