@@ -172,7 +172,7 @@ def _check(
     behind = int(ends[-1]) + _FOOTER if len(ends) else 0
     if behind + _HEADER <= size:
         headers = np.append(headers, behind)
-    at_any = np.ndarray((len(data) - 3,), "<u4", data, 0, (1,))
+    at_any: np.ndarray = np.ndarray((len(data) - 3,), "<u4", data, 0, (1,))
     wrong = masked_checksums(data, headers, headers + 8) != at_any[headers + 8]
     if first == 1 and wrong[:1].any():
         raise _no_tfrecord(path, data[:size].tobytes())
@@ -201,7 +201,7 @@ def _unseeded_checksums(data: np.ndarray, stops: np.ndarray, sizes: np.ndarray) 
     stops, sizes, words = stops[order], sizes[order], words[order]
     # The bits of the first word that stand before the chunk.
     foreign = (64 * words - 8 * sizes).astype(np.uint64)
-    at_any = np.ndarray((max(0, len(data) - 7),), "<u8", data, 0, (1,))
+    at_any: np.ndarray = np.ndarray((max(0, len(data) - 7),), "<u8", data, 0, (1,))
     far, near = _zeros(3), _zeros(2)
     found = np.zeros(len(stops), np.uint64)
     begun = 0
