@@ -10,8 +10,15 @@ import sys
 from typing import Any
 
 from estimator_app import settings as settings_lib
-from estimator_app.compat import estimator
-from estimator_app.models import clustering, keras_models, naming, premade
+from estimator_app.compat import estimator, keras
+from estimator_app.models import (
+    clustering,
+    keras_estimator,
+    keras_images,
+    keras_tables,
+    naming,
+    premade,
+)
 from estimator_app.models.problem import Problem
 from input_fns import errors
 
@@ -44,13 +51,21 @@ _HEAD = ("loss", "loss_reduction")
 
 MODELS = {
     "baseline": Model(premade.baseline, "value", _GRADIENTS + _HEAD),
+    "cnn_dropout": Model(keras_images.cnn_dropout, "index", _GRADIENTS, takes_images=True),
+    "cnn_functional": Model(keras_images.cnn_functional, "index", _GRADIENTS, takes_images=True),
+    "cnn_small": Model(keras_images.cnn_small, "index", _GRADIENTS, takes_images=True),
+    "cnn_subclassed": Model(keras_images.cnn_subclassed, "index", _GRADIENTS, takes_images=True),
     "dnn": Model(premade.dnn, "value", _NETWORK + _GRADIENTS + _HEAD),
     "dnn_linear": Model(premade.dnn_linear, "value", _NETWORK + _GRADIENTS + _HEAD),
-    "keras_mlp": Model(keras_models.keras_mlp, "index", _NETWORK + _GRADIENTS),
+    "keras_mlp": Model(keras_tables.keras_mlp, "index", _NETWORK + _GRADIENTS),
     "kmeans": Model(clustering.kmeans, "index", ("num_clusters",)),
     "linear": Model(premade.linear, "value", _GRADIENTS + ("example_id_column",) + _HEAD),
+    "mlp_300_100": Model(keras_images.mlp_300_100, "index", _GRADIENTS, takes_images=True),
     "mnist_mlp": Model(
-        keras_models.mnist_mlp, "index", ("dropout",) + _GRADIENTS, takes_images=True
+        keras_images.mnist_mlp, "index", ("dropout",) + _GRADIENTS, takes_images=True
+    ),
+    "mnist_mlp_dropout": Model(
+        keras_images.mnist_mlp_dropout, "index", _GRADIENTS, takes_images=True
     ),
 }
 
@@ -65,8 +80,8 @@ _BUILT_IN = tuple(model.build for model in MODELS.values())
 def find(name: str) -> Model:
     """Returns the model of that name, or the user's own builder for `package.module:function`.
 
-    A user's function takes a `Problem` and returns an Estimator. Its attribute `label_as`, if it has one, says how
-    it wants labels; without it they come as class ids.
+    A user's function takes a `Problem` and returns an Estimator or a compiled Keras model. Its attribute `label_as`, if
+    it has one, says how it wants labels; without it they come as class ids.
 
     Raises:
       UnknownModelError: no such name, module or function.
@@ -108,17 +123,30 @@ def build(model: Model, problem: Problem) -> Any:
     """Returns the Estimator that `model` makes for `problem`.
 
     Raises:
+      SchemaError: the data is not what the model takes.
       UnknownModelError: a builder of the user's returned something else.
     """
+    schema = problem.schema
+    if model.takes_images and not keras_images.is_image(schema):
+        found = ", ".join(
+            f"{feature.name} {list(feature.shape)}" for feature in schema.features[:3]
+        )
+        raise errors.SchemaError(
+            f"Expected one image feature and a label of classes for --model={problem.settings.model}, found "
+            f"{len(schema.features)} feature(s), such as {found}. Use --data=mnist, or a model for tables such as "
+            f"keras_mlp."
+        )
     built = (
         naming.build_with_graph_names(model.build, problem)
         if model.build in _BUILT_IN
         else model.build(problem)
     )
+    if isinstance(built, keras.Model):
+        built = keras_estimator.to_estimator(built, problem)
     if not isinstance(built, estimator.Estimator):
         raise UnknownModelError(
             f"Expected --model={problem.settings.model} to return an Estimator, found {type(built).__name__}. Return "
-            f"the Estimator that the function makes."
+            f"the Estimator, or the compiled Keras model, that the function makes."
         )
     return built
 

@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import pathlib
 
 import pytest
 
 from estimator_app import run as run_lib
+from estimator_app import settings as settings_lib
+from estimator_app.models import registry
 from input_fns import settings as input_settings
 from tests.estimator_app.conftest import Files, Job
+
+SETTINGS = {
+    field.name: field.default
+    for field in dataclasses.fields(settings_lib.ModelSettings)
+    if field.name != "model"
+}
+
+# A value that is not the default, for every setting that goes with every label.
+OTHER = settings_lib.ModelSettings(
+    hidden_units=(4,),
+    activation="tanh",
+    dropout=0.25,
+    batch_norm=True,
+    optimizer="ftrl",
+    learning_rate=0.01,
+    l1=0.001,
+    l2=0.001,
+    loss_reduction="sum",
+    num_clusters=3,
+)
 
 KEPT = ("age", "hours-per-week", "education", "gender", "income")
 
@@ -50,3 +73,21 @@ def run_job(make_settings, small_table, tmp_path_factory):
         return Job(settings, run_lib.run(settings))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def job_of(run_job):
+    """Returns a function: a model's name -> its job, with another value of every setting that it takes; made once."""
+
+    @functools.cache
+    def find(name: str) -> Job:
+        model = registry.MODELS[name]
+        changed = {
+            field: getattr(OTHER, field)
+            for field in model.settings
+            if getattr(OTHER, field) != SETTINGS[field]
+        }
+        data = "mnist" if model.takes_images else ""
+        return run_job(data=data, model=name, max_steps=3, eval_steps=2, batch_size=8, **changed)
+
+    return find

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pathlib
 
@@ -16,28 +15,9 @@ from estimator_app.serving import server
 from estimator_app.serving import settings as serving_settings
 from input_fns import errors
 import serving_client
+from tests.estimator_app.models.conftest import OTHER, SETTINGS
 
 DOCS = pathlib.Path(__file__).parents[3] / "docs" / "models.md"
-
-SETTINGS = {
-    field.name: field.default
-    for field in dataclasses.fields(settings_lib.ModelSettings)
-    if field.name != "model"
-}
-
-# A value that is not the default, for every setting that goes with every label.
-OTHER = settings_lib.ModelSettings(
-    hidden_units=(4,),
-    activation="tanh",
-    dropout=0.25,
-    batch_norm=True,
-    optimizer="ftrl",
-    learning_rate=0.01,
-    l1=0.001,
-    l2=0.001,
-    loss_reduction="sum",
-    num_clusters=3,
-)
 
 
 def read_lines(path):
@@ -55,22 +35,14 @@ def served(job, rows):
 
 
 @pytest.mark.parametrize("name", sorted(registry.MODELS))
-def test_trained_exported_served_and_queried_with_all_its_settings(run_job, name):
-    model = registry.MODELS[name]
-    changes = {
-        field: getattr(OTHER, field)
-        for field in model.settings
-        if field in SETTINGS and getattr(OTHER, field) != SETTINGS[field]
-    }
-    job = run_job(
-        data="mnist" if model.takes_images else "", model=name, max_steps=3, eval_steps=2, **changes
-    )
+def test_trained_exported_served_and_queried_with_all_its_settings(job_of, name):
+    job = job_of(name)
     assert job.result.global_step == 3
     assert np.isfinite(job.result.metrics["loss"])
 
     rows = read_lines(job.model_dir / sample.ROWS)[:7]
     expected = read_lines(job.model_dir / sample.PREDICTIONS)[:7]
-    label = "label" if model.takes_images else "income"
+    label = "label" if registry.MODELS[name].takes_images else "income"
     features = {key: [row[key] for row in rows] for key in rows[0] if key != label}
     answers = served(job, features)
     assert set(answers) == set(expected[0])

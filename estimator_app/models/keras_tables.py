@@ -1,4 +1,4 @@
-"""Keras models turned into Estimators with `model_to_estimator`."""
+"""Keras models for tables, turned into Estimators with `model_to_estimator`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from estimator_app.compat import keras
-from estimator_app.models import columns, keras_estimator, optimizers
+from estimator_app.models import columns, keras_estimator
 from estimator_app.models.problem import Problem
-from input_fns import errors
 from input_fns import schema as schema_lib
 
 # A feature without a one-hot vocabulary is hashed; four buckets a known value keep collisions rare.
 _BUCKETS_A_VALUE = 4
-
-_DEFAULT_LEARNING_RATE = 0.001
 
 
 def keras_mlp(problem: Problem) -> Any:
@@ -34,35 +31,8 @@ def keras_mlp(problem: Problem) -> Any:
             hidden = keras.layers.Dropout(problem.settings.dropout)(hidden)
         if problem.settings.batch_norm:
             hidden = keras.layers.BatchNormalization()(hidden)
-    return _compile(keras.Model(inputs, _output(hidden, problem.schema)), problem)
-
-
-def mnist_mlp(problem: Problem) -> Any:
-    """Flatten, Dense 128 relu, Dense softmax: 101,770 parameters on 28 x 28 digits.
-
-    Raises:
-      SchemaError: the data is not one image feature with a label of classes.
-    """
-    schema = problem.schema
-    if (
-        len(schema.features) != 1
-        or len(schema.features[0].shape) < 2
-        or schema.task != "classification"
-    ):
-        found = ", ".join(
-            f"{feature.name} {list(feature.shape)}" for feature in schema.features[:3]
-        )
-        raise errors.SchemaError(
-            f"Expected one image feature and a label of classes for --model=mnist_mlp, found {len(schema.features)} "
-            f"feature(s), such as {found}. Use --data=mnist, or a model for tables such as keras_mlp."
-        )
-    keras.utils.set_random_seed(problem.config.tf_random_seed)
-    feature = schema.features[0]
-    image = keras.Input(feature.shape, name=feature.name, dtype=feature.dtype)
-    hidden = keras.layers.Dense(128, activation="relu")(keras.layers.Flatten()(image))
-    if problem.settings.dropout:
-        hidden = keras.layers.Dropout(problem.settings.dropout)(hidden)
-    return _compile(keras.Model({feature.name: image}, _output(hidden, schema)), problem)
+    model = keras.Model(inputs, keras_estimator.output(hidden, problem.schema))
+    return keras_estimator.compile_to_estimator(model, problem)
 
 
 class OneHot(keras.layers.Layer):
@@ -130,22 +100,3 @@ def _encode(feature: schema_lib.Feature, tensor: Any, problem: Problem) -> Any:
     return keras.layers.Embedding(size, columns.embedding_dimension(feature))(
         HashedIds(size)(tensor)
     )
-
-
-def _output(hidden: Any, schema: schema_lib.Schema) -> Any:
-    if schema.task == "regression":
-        return keras.layers.Dense(1, name="predictions")(hidden)
-    return keras.layers.Dense(schema.num_classes, activation="softmax", name="probabilities")(
-        hidden
-    )
-
-
-def _compile(model: Any, problem: Problem) -> Any:
-    """Compiles `model` for the label and returns its Estimator."""
-    classification = problem.schema.task == "classification"
-    model.compile(
-        optimizer=optimizers.make(problem.settings, "adam", _DEFAULT_LEARNING_RATE),
-        loss="sparse_categorical_crossentropy" if classification else "mse",
-        metrics=["accuracy"] if classification else ["mae"],
-    )
-    return keras_estimator.to_estimator(model, problem)
