@@ -60,6 +60,24 @@ def test_flags_reach_their_fields():
     assert parsed.input.image_size == (20, 30)
 
 
+def test_flags_of_models_reach_their_fields():
+    parsed = parse(
+        *("--data=census", "--model_dir=m", "--activation=gelu", "--batch_norm", "--l1=0.5"),
+        *("--l2=0", "--loss=poisson", "--loss_reduction=sum", "--num_clusters=3"),
+        "--example_id_column=row",
+    )
+    assert parsed.model == settings.ModelSettings(
+        activation="gelu",
+        batch_norm=True,
+        l1=0.5,
+        l2=0.0,
+        loss="poisson",
+        loss_reduction="sum",
+        num_clusters=3,
+        example_id_column="row",
+    )
+
+
 def test_flagfile_is_read(tmp_path):
     (tmp_path / "job.flags").write_text("--data=census\n--model_dir=from_file\n")
     assert parse(f"--flagfile={tmp_path}/job.flags").train.model_dir == "from_file"

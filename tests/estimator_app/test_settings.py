@@ -29,6 +29,12 @@ from input_fns import settings as input_settings
             "Expected --progress to be one of auto, bar, lines, none; found 'loud'.",
         ),
         (lambda: settings.ModelSettings(hidden_units=(8, 0)), "found '8,0'."),
+        (lambda: settings.ModelSettings(l1=-1.0), "Expected a finite --l1 >= 0; found -1.0."),
+        (lambda: settings.ModelSettings(num_clusters=0), "Expected --num_clusters >= 1; found 0."),
+        (
+            lambda: settings.ModelSettings(loss_reduction="mean"),
+            "Expected --loss_reduction to be one of sum, sum_over_batch_size; found 'mean'.",
+        ),
         (lambda: settings.ModelSettings(dropout=1.0), "Expected 0 <= --dropout < 1; found 1.0."),
         (
             lambda: settings.ModelSettings(optimizer="adamw"),
