@@ -29,6 +29,7 @@ _OURS = ("estimator_app", "export", "input_fns", "serving_client")
 # What may be gone, by the beginning of the name, and why nobody misses it.
 HARMLESS = {
     "tensorflow.estimator": "read on 2.15 alone",
+    "tensorflow.compat.v1.estimator": "read on 2.15 alone",
     "tensorflow.python.tpu.session_support.": "run on a TPU alone, which compat refuses",
     "tensorflow.python.tpu.tpu_embedding_gradient.": "run on a TPU alone, which compat refuses",
     "tensorflow.python.tpu.tpu_embedding.AdagradSlotVariableNames": "named on a TPU alone",

@@ -23,6 +23,7 @@ from estimator_app.compat.versions import UnsupportedTensorFlowError
 __all__ = [
     "UnsupportedTensorFlowError",
     "estimator",
+    "estimator_v1",
     "install",
     "keras",
     "model_to_estimator",
@@ -38,10 +39,11 @@ if not versions.has_own_estimator(tf.__version__):
     patches.apply()
 keras: Any = tf.keras
 
-_API = "tensorflow_estimator.python.estimator.api._v2.estimator"
-estimator: Any = (
-    tf.estimator if versions.has_own_estimator(tf.__version__) else importlib.import_module(_API)
-)
+_API = "tensorflow_estimator.python.estimator.api._v%d.estimator"
+_own = versions.has_own_estimator(tf.__version__)
+estimator: Any = tf.estimator if _own else importlib.import_module(_API % 2)
+# What only TensorFlow 1 had a public name for, such as `experimental.KMeans`.
+estimator_v1: Any = tf.compat.v1.estimator if _own else importlib.import_module(_API % 1)
 
 # What `tf.keras.estimator.model_to_estimator` was: the V2 Estimator, object-based checkpoints.
 model_to_estimator: Any = functools.partial(

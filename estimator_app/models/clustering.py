@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow as tf
-
-from estimator_app import compat
+from estimator_app.compat import estimator, estimator_v1
 from estimator_app.models import columns
 from estimator_app.models.problem import Problem
 from input_fns import errors
@@ -28,7 +26,7 @@ def kmeans(problem: Problem) -> Any:
             f"Expected no --weight_column with --model={problem.settings.model}, which cannot weigh rows; found "
             f"{problem.schema.weight.name}. Leave it out."
         )
-    inner = _kmeans_class()(
+    inner = estimator_v1.experimental.KMeans(
         num_clusters=problem.settings.num_clusters or _DEFAULT_NUM_CLUSTERS,
         seed=problem.config.tf_random_seed,
         feature_columns=columns.distance_columns(problem.schema, problem.statistics),
@@ -37,22 +35,11 @@ def kmeans(problem: Problem) -> Any:
 
     def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
         spec = inner.model_fn(features, None, mode, config)
-        if mode != compat.estimator.ModeKeys.PREDICT:
+        if mode != estimator.ModeKeys.PREDICT:
             return spec
         # The wheel exports a signature for each prediction and calls what it answers "output"; a client asks for
         # predictions by their names.
-        outputs = compat.estimator.export.PredictOutput(spec.predictions)
+        outputs = estimator.export.PredictOutput(spec.predictions)
         return spec._replace(export_outputs={"serving_default": outputs, "predict": outputs})
 
-    return compat.estimator.Estimator(model_fn, config=problem.config)
-
-
-def _kmeans_class() -> Any:
-    """Returns the Estimator, which only TensorFlow's V1 names have."""
-    missing = not hasattr(tf.compat.v1, "estimator")
-    compat.install()
-    try:
-        return tf.compat.v1.estimator.experimental.KMeans
-    finally:
-        if missing:
-            compat.uninstall()
+    return estimator.Estimator(model_fn, config=problem.config)
