@@ -149,7 +149,9 @@ def _write_shards(
     )  # of a block that is larger than what a file had room for
     for number, path in enumerate(output.paths):
         place = staging.place(path)
-        with writers.load(output.format)(place, types, output.compression, label) as writer:
+        with contextlib.closing(
+            writers.load(output.format)(place, types, output.compression, label)
+        ) as writer:
             left = size + (number < more)
             while left:
                 rows = rest.pop() if rest else next(batches, None)

@@ -21,7 +21,6 @@ class Entry:
         endings: of the files' names; a compression's own ending may follow.
         module: loaded when a file of that format is opened; its function `make` takes the settings and the role,
             "train" or "eval", and gives a `sources.Format`.
-        folder: whether it is read from folders.
         paths: whether the format's files are named by paths and globs; else names are taken as they are written.
         pattern: regular expression that whole names match, whatever their ending.
         holds: names of files, of which every folder of the format holds one.
@@ -30,7 +29,6 @@ class Entry:
     what: str
     endings: tuple[str, ...]
     module: str
-    folder: bool = False
     paths: bool = True
     pattern: str = ""
     holds: tuple[str, ...] = ()
@@ -67,12 +65,9 @@ FORMATS = {
         "a folder that Hugging Face's datasets saved",
         (),
         "input_fns.huggingface_folders",
-        folder=True,
         holds=("state.json", "dataset_dict.json"),
     ),
-    "images": Entry(
-        "a folder of images, a folder a class", (), "input_fns.image_folders", folder=True
-    ),
+    "images": Entry("a folder of images, a folder a class", (), "input_fns.image_folders"),
     "tfrecord": Entry(
         "TFRecord of tf.train.Example",
         (".tfrecord", ".tfrecords", ".tfr", ".tfrec"),
@@ -80,7 +75,7 @@ FORMATS = {
     ),
 }
 
-_COMPRESSED = re.compile(r"\.(gz|gzip|zst|zstd|bz2|lz4|zlib)$", re.IGNORECASE)
+COMPRESSED = re.compile(r"\.(gz|gzip|zst|zstd|bz2|lz4|zlib)$", re.IGNORECASE)
 # One of several files of a data set, as "-00000-of-00010" after the ending, or a glob of them.
 _SHARD = re.compile(r"-[\d*?\[\]-]+-of-[\d*?\[\]-]+$|-?\*$")
 
@@ -91,7 +86,7 @@ def tell(path: str) -> str:
     Raises:
         SettingsError: none does; the sentence lists the known endings.
     """
-    name = _COMPRESSED.sub("", _SHARD.sub("", _COMPRESSED.sub("", path))).lower()
+    name = COMPRESSED.sub("", _SHARD.sub("", COMPRESSED.sub("", path))).lower()
     for format_name, entry in FORMATS.items():
         if entry.pattern and re.fullmatch(entry.pattern, path):
             return format_name

@@ -12,8 +12,6 @@ handed over:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-import importlib
-import os
 import sys
 from typing import Any
 
@@ -22,7 +20,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.interchange
 
-from input_fns import arrow_tables, blocks, errors, files, object_rows
+from input_fns import arrow_tables, blocks, errors, files, named_objects, object_rows
 from input_fns import settings as settings_lib
 from input_fns import sources
 
@@ -95,7 +93,12 @@ class PythonFormat:
 def make(settings: settings_lib.InputSettings, role: str) -> PythonFormat:
     """The reader; see `formats.FORMATS`."""
     named = settings.eval_data if role == "eval" else settings.train_data
-    return PythonFormat({name: _find(name, f"{role}_data") for name in files.split(named)})
+    return PythonFormat(
+        {
+            name: named_objects.find(name, f"{role}_data", errors.FileError)
+            for name in files.split(named)
+        }
+    )
 
 
 def from_object(
@@ -115,34 +118,6 @@ def from_object(
     """
     name = name or type(data).__name__
     return sources.Source(PythonFormat({name: data}), [name], label_column, weight_column, task)
-
-
-def _find(name: str, flag: str) -> Any:
-    """The object that `package.module:name` names."""
-    module_name, _, object_name = name.partition(":")
-    if not module_name or not object_name:
-        raise errors.FileError(
-            f"Expected --{flag}=package.module:function, found --{flag}={name}. Give both halves."
-        )
-    # A console script does not have the directory it is started from on its path, `python -m` does.
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        # An import that fails inside the user's module is the user's to see, untouched.
-        if error.name is None or not (module_name + ".").startswith(error.name + "."):
-            raise
-        raise errors.FileError(
-            f"Expected --{flag}={name} to name a module on the Python path, found no module {error.name!r}. Run from "
-            "the directory that holds it, or set PYTHONPATH."
-        ) from None
-    if not hasattr(module, object_name):
-        raise errors.FileError(
-            f"Expected --{flag}={name} to name a function or an object, found no {object_name!r} in "
-            f"{getattr(module, '__file__', module_name)}."
-        )
-    return getattr(module, object_name)
 
 
 def _open(name: str, data: Any) -> object_rows.Rows:

@@ -8,11 +8,9 @@ from __future__ import annotations
 import abc
 import dataclasses
 import importlib
-import re
-from types import TracebackType
 import typing
 
-from input_fns import errors
+from input_fns import errors, formats
 
 if typing.TYPE_CHECKING:  # the table is there before pyarrow is loaded
     import pyarrow as pa
@@ -20,13 +18,12 @@ if typing.TYPE_CHECKING:  # the table is there before pyarrow is loaded
 COMPRESSIONS = ("gzip", "zstd", "none")
 
 _ENDINGS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
-_COMPRESSED = re.compile(r"\.(gz|gzip|zst|zstd|bz2|lz4)$", re.IGNORECASE)
 
 
 class Writer(abc.ABC):
     """Writes one file.
 
-    with writer:
+    with contextlib.closing(writer):
         writer.write(rows)
         writer.finish()
     """
@@ -44,17 +41,6 @@ class Writer(abc.ABC):
         Raises:
             OSError: it cannot be made.
         """
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @abc.abstractmethod
     def write(self, rows: pa.RecordBatch) -> None:
@@ -159,7 +145,7 @@ def tell(path: str) -> str:
     Raises:
         SettingsError: none does; the sentence lists the known endings.
     """
-    name = _COMPRESSED.sub("", path).lower()
+    name = formats.COMPRESSED.sub("", path).lower()
     for format_name, entry in WRITERS.items():
         if name.endswith(entry.endings):
             return format_name
@@ -171,7 +157,7 @@ def tell(path: str) -> str:
 
 def split_ending(path: str, format_name: str) -> tuple[str, str]:
     """The path without what tells format and compression, and that ending, which may be empty."""
-    compressed = _COMPRESSED.search(path)
+    compressed = formats.COMPRESSED.search(path)
     stem = path[: compressed.start()] if compressed else path
     for ending in WRITERS[format_name].endings:
         if stem.lower().endswith(ending):
@@ -192,7 +178,7 @@ def tell_compression(path: str, format_name: str, wanted: str) -> str:
         SettingsError: the format does not have it, or the ending tells another one.
     """
     entry = WRITERS[format_name]
-    found = _COMPRESSED.search(path)
+    found = formats.COMPRESSED.search(path)
     if found and entry.compressed_inside:
         raise errors.SettingsError(
             f"{path}: {entry.what} is compressed inside its files. Name it {path[: found.start()]}, and pass "

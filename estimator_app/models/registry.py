@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
-import importlib
-import os
-import sys
 from typing import Any
 
 from estimator_app import settings as settings_lib
@@ -20,7 +17,7 @@ from estimator_app.models import (
     premade,
 )
 from estimator_app.models.problem import Problem
-from input_fns import errors
+from input_fns import errors, named_objects
 
 
 class UnknownModelError(ValueError):
@@ -152,27 +149,10 @@ def build(model: Model, problem: Problem) -> Any:
 
 
 def _own_model(name: str) -> Model:
-    module_name, function_name = name.split(":", 1)
-    if not module_name or not function_name:
-        raise UnknownModelError(
-            f"Expected --model=package.module:function, found --model={name}. Give both halves."
-        )
-    # A console script does not have the directory it is started from on its path, `python -m` does.
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        # An import that fails inside the user's module is the user's to see, untouched.
-        if error.name is None or not (module_name + ".").startswith(error.name + "."):
-            raise
-        raise UnknownModelError(
-            f"Expected --model={name} to name a module on the Python path, found no module '{error.name}'. "
-            f"Run from the directory that holds it, or set PYTHONPATH."
-        ) from None
-    function = getattr(module, function_name, None)
+    function = named_objects.find(name, "model", UnknownModelError)
     if not callable(function):
         raise UnknownModelError(
-            f"Expected --model={name} to name a function, found no '{function_name}' in {module.__file__}."
+            f"Expected --model={name} to name a function, found {type(function).__name__}. Name the function that "
+            f"makes the model."
         )
     return Model(function, getattr(function, "label_as", "index"), _ALL_SETTINGS)
