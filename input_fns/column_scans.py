@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -11,7 +12,7 @@ from input_fns import blocks
 from input_fns import cells as cells_lib
 from input_fns import conversion, errors
 from input_fns import schema as schema_lib
-from input_fns import statistics, trackers
+from input_fns import statistics, text_kinds, trackers
 
 _NUMERIC_SHARE = 0.9
 
@@ -26,6 +27,8 @@ class ColumnScan:
         self.declared = declared
         self.numbers = trackers.NumberTracker()
         self.text = trackers.TextTracker()
+        is_date = declared is not None and declared.kind == "date"
+        self.dates = text_kinds.DateTracker(declared.date_format if declared and is_date else None)
         self.shape: tuple[int, ...] = ()
         self.is_number: bool | None = None
         if declared is not None:
@@ -75,6 +78,7 @@ class ColumnScan:
         missing = converted.missing if good is None else converted.missing[good]
         if isinstance(values, blocks.Strings):
             self.text.update(values, missing)
+            self.dates.update(values, missing)
         else:
             self.numbers.update(values, missing)
 
@@ -98,13 +102,20 @@ class ColumnScan:
     def summary(self) -> statistics.NumericStatistics | statistics.StringStatistics:
         """Statistics of the column, over its good rows."""
         if not self.is_number:
-            return self.text.finish(self.name)
+            days = self.dates.finish(self.name) if self.feature().kind == "date" else None
+            return dataclasses.replace(self.text.finish(self.name), days=days)
         return self.numbers.finish(self.name, self.feature().dtype)
 
     def _text_feature(self) -> schema_lib.Feature:
         if not self.text.counts:
             _logger.warning("Column %s is empty in every row.", self.name)
         default = b"" if self.text.missing else None
+        if self.dates.date_format is not None:
+            return schema_lib.Feature(
+                self.name, "string", (), default, kind="date", date_format=self.dates.date_format
+            )
+        if text_kinds.is_natural_language(self.text.counts, self.text.counts.total()):
+            return schema_lib.Feature(self.name, "string", (), default, kind="text")
         vocabulary = self.text.texts() if self.text.complete and self.text.counts else None
         return schema_lib.Feature(self.name, "string", (), default, vocabulary)
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from input_fns import blocks
 from input_fns import cells as cells_lib
-from input_fns import errors
+from input_fns import dates, errors
 from input_fns import schema as schema_lib
 
 FINITE = "finite numbers"
@@ -124,9 +124,15 @@ def encode(text: pa.StringArray) -> blocks.Strings:
 def _string_column(cells: pa.Array, feature: schema_lib.Feature) -> Converted:
     text = cells_lib.parse_text(cells)
     values, bad, expected = text.values, text.bad, "text in UTF-8"
+    if feature.kind == "date":
+        encoded = values.dictionary_encode()  # each different value once: days repeat
+        wrong = dates.find_bad(encoded.dictionary, feature.date_format)
+        bad = bad | (wrong[encoded.indices.to_numpy(zero_copy_only=False)] & ~text.missing)
+        expected = f"a date as {feature.date_format or 'ISO 8601 has it'}"
     if text.missing.any():
         if feature.default is None:
-            bad, expected = bad | text.missing, "a value, not an empty cell"
+            what = expected if feature.kind else "a value"
+            bad, expected = bad | text.missing, f"{what}, not an empty cell"
         elif feature.default != b"":
             assert isinstance(feature.default, bytes)
             values = pc.if_else(pa.array(text.missing), feature.default.decode(), values)

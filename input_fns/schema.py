@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from input_fns import errors
+from input_fns import dates, errors
 
 DTYPES = ("string", "int64", "float32")
+KINDS = ("", "text", "date")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Feature:
         low: smallest known value of a number, or None.
         high: largest known value of a number, or None.
         categorical: whether int64 values are ids `low..high` and not amounts.
+        kind: "text" for natural language, "date" for dates with or without a time; "" for all else.
+        date_format: how a date is written. Of text a format of `time.strptime`, or "" for ISO 8601; of int64 a unit
+            since 1970, such as "UNIX_SECONDS".
     """
 
     name: str
@@ -40,6 +44,8 @@ class Feature:
     low: int | float | None = None
     high: int | float | None = None
     categorical: bool = False
+    kind: str = ""
+    date_format: str = ""
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -50,6 +56,28 @@ class Feature:
         if self.vocabulary is not None and self.dtype != "string":
             raise errors.SchemaError(
                 f"Feature {self.name!r}: a vocabulary belongs to a string, not to {self.dtype}."
+            )
+        if self.kind:
+            self._check_kind()
+
+    def _check_kind(self) -> None:
+        if self.kind not in KINDS or (self.kind == "text" and self.dtype != "string"):
+            raise errors.SchemaError(
+                f"Feature {self.name!r}: a {self.dtype} cannot be of kind {self.kind!r}. Kinds are text (of a string) "
+                "and date."
+            )
+        if self.vocabulary is not None or self.shape:
+            raise errors.SchemaError(
+                f"Feature {self.name!r}: a {self.kind} is one string or number without a vocabulary."
+            )
+        if self.kind == "date" and self.dtype == "string":
+            dates.check_format(self.date_format)
+        elif self.kind == "date" and (
+            self.dtype != "int64" or self.date_format not in dates.UNITS_A_DAY
+        ):
+            raise errors.SchemaError(
+                f"Feature {self.name!r}: expected a date as text, or as INT with one of "
+                f"{', '.join(dates.UNITS_A_DAY)}; found {self.dtype} {self.date_format or 'without a unit'}."
             )
 
 

@@ -15,6 +15,15 @@ _TYPES = {"string": schema_pb2.BYTES, "int64": schema_pb2.INT, "float32": schema
 _DTYPES = {number: dtype for dtype, number in _TYPES.items()}
 _EMPTY: dict[str, bytes | int | float] = {"string": b"", "int64": 0, "float32": 0.0}
 _NOT_SERVED = "SERVING"
+# Those that are heeded; an image_domain, for example, says nothing that is needed here.
+_DOMAINS = (
+    "domain",
+    "string_domain",
+    "bool_domain",
+    "int_domain",
+    "float_domain",
+    "time_domain",
+)
 # What TFX itself leaves out of training data, by its documentation of LifecycleStage.
 _UNUSED_STAGES = (
     schema_pb2.PLANNED,
@@ -122,7 +131,11 @@ def _fill_feature(feature: schema_pb2.Feature, column: schema_lib.Feature) -> No
     feature.shape.SetInParent()
     for size in column.shape:
         feature.shape.dim.add(size=size)
-    if column.vocabulary is not None:
+    if column.kind == "text":
+        feature.natural_language_domain.SetInParent()
+    elif column.kind == "date":
+        _fill_date(feature.time_domain, column)
+    elif column.vocabulary is not None:
         feature.string_domain.name = column.name
         feature.string_domain.value.extend(column.vocabulary)
     elif column.dtype == "float32" and (column.low is not None or column.high is not None):
@@ -141,6 +154,14 @@ def _fill_feature(feature: schema_pb2.Feature, column: schema_lib.Feature) -> No
             feature.int_domain.max = int(column.high)
         if column.categorical:
             feature.int_domain.is_categorical = True
+
+
+def _fill_date(domain: schema_pb2.TimeDomain, column: schema_lib.Feature) -> None:
+    domain.SetInParent()  # without a format: ISO 8601
+    if column.dtype == "int64":
+        domain.integer_format = schema_pb2.TimeDomain.IntegerTimeFormat.Value(column.date_format)
+    elif column.date_format:
+        domain.string_format = column.date_format
 
 
 def _fill_default(
@@ -173,6 +194,7 @@ def _column(
         )
     dtype = _DTYPES[feature.type]
     vocabulary, low, high, categorical = None, None, None, False
+    nature, date_format = "", ""
     kind = feature.WhichOneof("domain_info")
     if kind in ("domain", "string_domain") and dtype == "string":
         if kind == "domain" and feature.domain not in domains:
@@ -203,7 +225,11 @@ def _column(
         domain = feature.float_domain
         low = domain.min if domain.HasField("min") else None
         high = domain.max if domain.HasField("max") else None
-    elif kind in ("domain", "string_domain", "bool_domain", "int_domain", "float_domain"):
+    elif kind == "natural_language_domain" and dtype == "string":
+        nature = "text"
+    elif kind == "time_domain" and dtype in ("string", "int64"):
+        nature, date_format = "date", _date_format(feature.time_domain)
+    elif kind in _DOMAINS:
         raise errors.SchemaError(
             f"feature {feature.name!r} has type {schema_pb2.FeatureType.Name(feature.type)}, which "
             f"a {kind} does not fit."
@@ -217,7 +243,15 @@ def _column(
         low,
         high,
         categorical,
+        kind=nature,
+        date_format=date_format,
     )
+
+
+def _date_format(domain: schema_pb2.TimeDomain) -> str:
+    if domain.WhichOneof("format") == "integer_format":
+        return schema_pb2.TimeDomain.IntegerTimeFormat.Name(domain.integer_format)
+    return domain.string_format
 
 
 def _shape(feature: schema_pb2.Feature) -> tuple[int, ...]:

@@ -47,6 +47,7 @@ class StringStatistics:
         missing: rows without.
         distinct: different values; at least so many where they were too many to be counted.
         top: the most frequent values and how often each occurs, most frequent first.
+        days: of dates the days since 1970-01-01, without the time of day; else None.
     """
 
     name: str
@@ -55,6 +56,7 @@ class StringStatistics:
     missing: int
     distinct: int
     top: tuple[tuple[str, int], ...]
+    days: NumericStatistics | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +119,9 @@ def read(path: str | os.PathLike[str]) -> DatasetStatistics:
     return DatasetStatistics(dataset.num_examples, tuple(_column(f) for f in dataset.features))
 
 
+# TFX has no moments of dates; these go where it keeps statistics of one's own.
+_DAYS = ("mean", "stddev", "low", "high")
+
 _Types = statistics_pb2.FeatureNameStatistics
 _TYPES = {"string": _Types.STRING, "int64": _Types.INT, "float32": _Types.FLOAT}
 _DTYPES = {number: dtype for dtype, number in _TYPES.items()} | {_Types.BYTES: "string"}
@@ -138,6 +143,9 @@ def _fill(
         strings.unique = column.distinct
         for value, frequency in column.top:
             strings.top_values.add(value=value, frequency=frequency)
+        if column.days is not None:
+            for field in _DAYS:
+                feature.custom_stats.add(name=f"days_{field}", num=getattr(column.days, field))
     common.num_non_missing, common.num_missing = column.count, column.missing
 
 
@@ -166,4 +174,14 @@ def _column(
         strings.common_stats.num_missing,
         strings.unique,
         tuple((top.value, int(top.frequency)) for top in strings.top_values),
+        _days(feature, name),
     )
+
+
+def _days(feature: statistics_pb2.FeatureNameStatistics, name: str) -> NumericStatistics | None:
+    custom = {statistic.name: statistic.num for statistic in feature.custom_stats}
+    if not all(f"days_{field}" in custom for field in _DAYS):
+        return None
+    common = feature.string_stats.common_stats
+    moments = {field: custom[f"days_{field}"] for field in _DAYS}
+    return NumericStatistics(name, "int64", common.num_non_missing, common.num_missing, **moments)
