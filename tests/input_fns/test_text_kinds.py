@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from input_fns import csv_files, errors, inference, schema_proto
+from input_fns import csv_files, errors, inference
 from input_fns import schema as schema_lib
+from input_fns import schema_proto
 from input_fns import settings as settings_lib
 from input_fns import sources, statistics
 
