@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from input_fns import blocks, errors
+from input_fns import blocks, errors, list_cells
 
 BLOCK_ROWS = 8192
 
@@ -29,7 +29,7 @@ def check_columns(path: str, schema: pa.Schema) -> tuple[str, ...]:
             f"{path} names {', '.join(map(repr, twice))} more than once. Rename or remove the columns that repeat."
         )
     for field in schema:
-        inner = field.type.value_type if _is_list(field.type) else field.type
+        inner = field.type.value_type if list_cells.is_list(field.type) else field.type
         if pa.types.is_nested(inner):
             raise errors.SchemaError(
                 f"{path}: column {field.name!r} is of type {field.type}. Expected numbers, text, times, or lists of "
@@ -43,7 +43,8 @@ def to_blocks(
 ) -> Iterator[blocks.RawBlock]:
     """The batches' rows as blocks of at most `BLOCK_ROWS`, the first of them numbered `first_row`.
 
-    Lists that all have one length become a NumPy array of `[n, length]`, tensors of fixed shape one of `[n, *shape]`.
+    Lists of numbers that all have one length become a NumPy array of `[n, length]`, tensors of fixed shape one of
+    `[n, *shape]`; other lists stay what they are.
     """
     for batch in batches:
         for start in range(0, batch.num_rows, BLOCK_ROWS):
@@ -64,49 +65,60 @@ def to_block(
         batch: [n] rows.
         columns: those to take, in the block's order.
     """
-    cells = {name: _cells(path, name, batch.column(name)) for name in columns}
+    cells = {name: to_cells(path, name, batch.column(name)) for name in columns}
     return blocks.RawBlock(path, rows, cells)
 
 
-def _cells(path: str, name: str, column: pa.Array) -> pa.Array | np.ndarray:
+def to_cells(path: str, name: str, column: pa.Array) -> pa.Array | np.ndarray:
+    """A column as a block's cells; see `to_blocks`.
+
+    Args:
+        path: the file, for an error.
+        name: of the column, likewise.
+        column: [n] Arrow array.
+
+    Raises:
+        SchemaError: a tensor of fixed shape is missing in a row, or holds a null.
+    """
     kind = column.type
     if isinstance(column, pa.FixedShapeTensorArray):
-        return _cells(path, name, column.storage).reshape(-1, *kind.shape)
+        stacked = _stack(column.storage)
+        if stacked is None:
+            raise errors.SchemaError(
+                f"{path}: column {name!r} holds tensors with nulls. Expected numbers in all rows."
+            )
+        return stacked.reshape(-1, *kind.shape)
     if isinstance(column, pa.ExtensionArray):
-        return _cells(path, name, column.storage)
+        return to_cells(path, name, column.storage)
     if kind == pa.string_view():  # as polars has text
-        return _from_views(column)
-    if not _is_list(kind):
+        return _from_views(column, pa.string())
+    if not list_cells.is_list(kind):
         return column
+    if kind.value_type == pa.string_view():
+        return _from_views(column, pa.large_list(pa.string()))
+    stacked = _stack(column)
+    return column if stacked is None else stacked
+
+
+def _stack(column: pa.Array) -> np.ndarray | None:
+    """Lists of numbers of one length as `[n, length]`; None for others."""
     lengths = pc.list_value_length(column)
     low, high = pc.min_max(lengths).as_py().values()
     if lengths.null_count or low != high or not low:
-        found = f"{low} to {high} values" if high else "empty lists"
-        raise errors.SchemaError(
-            f"{path}: column {name!r} holds lists of different lengths ({found}"
-            f"{', and rows without a list' if lengths.null_count else ''}). Expected one length in all rows."
-        )
+        return None
     flat = pc.list_flatten(column)
     if flat.null_count or not (
         pa.types.is_integer(flat.type)
         or pa.types.is_floating(flat.type)
         or pa.types.is_boolean(flat.type)
     ):
-        raise errors.SchemaError(
-            f"{path}: column {name!r} holds lists of {flat.type}{' with nulls' if flat.null_count else ''}. Expected "
-            "lists of numbers."
-        )
+        return None
     dtype = np.float32 if pa.types.is_floating(flat.type) else np.int64
     return flat.to_numpy(zero_copy_only=False).astype(dtype, copy=False).reshape(-1, low)
 
 
-def _from_views(column: pa.Array) -> pa.Array:
+def _from_views(column: pa.Array, kind: pa.DataType) -> pa.Array:
     try:
-        return column.cast(pa.string())
+        return column.cast(kind)
     except pa.ArrowNotImplementedError:  # by pyarrow 17
-        return pa.array(column.to_pylist(), pa.string())
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+        return pa.array(column.to_pylist(), kind)

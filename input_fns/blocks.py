@@ -53,7 +53,8 @@ class RawBlock:
         path: the file.
         rows: [n] int64, the rows' 1-based numbers in that file.
         cells: column name -> [n] Arrow array, or [n, ...] NumPy array of int64 or float32. A binary Arrow array holds
-            text that may stand for a number, as cells of CSV; others are of the type that the file gives them.
+            text that may stand for a number, as cells of CSV; others are of the type that the file gives them, such as
+            lists of numbers or text, of one length or of different ones.
         misshapen: rows that have no cells, because they could not be split into columns.
     """
 
@@ -85,8 +86,82 @@ class Strings:
         """[n] object array of bytes."""
         return self.values[self.codes]
 
+    @property
+    def nbytes(self) -> int:
+        """What the codes take in memory, the values left out."""
+        return self.codes.nbytes
 
-Column = np.ndarray | Strings
+    def compact(self) -> Strings:
+        """The same rows without the strings that none of them has, when those are many."""
+        if len(self.values) <= max(1024, len(self.codes)):
+            return self
+        used, codes = np.unique(self.codes, return_inverse=True)
+        return Strings(codes.astype(np.int32), self.values[used])
+
+
+@dataclasses.dataclass(frozen=True)
+class Lists:
+    """A column of lists of any length.
+
+    Attributes:
+        offsets: [n + 1] int64 from 0, where in `values` each list begins and, at last, the last one ends.
+        values: [offsets[-1]] the values of all lists, one after the other: int64 or float32, or `Strings`.
+    """
+
+    offsets: np.ndarray
+    values: np.ndarray | Strings
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: np.ndarray | slice) -> Lists:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step == 1:  # consecutive lists are consecutive values
+                offsets = self.offsets[start : max(start, stop) + 1]
+                return Lists(offsets - offsets[0], self.values[int(offsets[0]) : int(offsets[-1])])
+            index = np.arange(start, stop, step)
+        elif index.dtype == bool:
+            index = np.flatnonzero(index)
+        lengths = self.lengths[index]
+        offsets = _to_offsets(lengths)
+        # The place of a value in the whole: that of its list's first one, and then one by one.
+        shifts = self.offsets[:-1][index] - offsets[:-1]
+        return Lists(offsets, self.values[np.repeat(shifts, lengths) + np.arange(offsets[-1])])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """[n] int64, how many values each list has."""
+        return np.diff(self.offsets)
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory, the values of text left out."""
+        return self.offsets.nbytes + self.values.nbytes
+
+    def compact(self) -> Lists:
+        """The same rows without the strings that none of them has, when those are many."""
+        values = self.values
+        return self if isinstance(values, np.ndarray) else Lists(self.offsets, values.compact())
+
+
+def from_lengths(lengths: np.ndarray, values: np.ndarray | Strings) -> Lists:
+    """Lists of those lengths.
+
+    Args:
+        lengths: [n] whole numbers >= 0.
+        values: [lengths.sum()] the values of all lists, one after the other.
+    """
+    return Lists(_to_offsets(lengths), values)
+
+
+def _to_offsets(lengths: np.ndarray) -> np.ndarray:
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+Column = np.ndarray | Strings | Lists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +170,7 @@ class Block:
 
     Attributes:
         num_rows: n.
-        columns: column name -> [n, ...] int64 or float32 array, or `Strings`. The label, if read,
+        columns: column name -> [n, ...] int64 or float32 array, `Strings` or `Lists`. The label, if read,
             stands among them; a label of text has the schema's vocabulary as its `values`, so its
             codes are class ids.
     """
@@ -111,15 +186,12 @@ class Block:
     @property
     def nbytes(self) -> int:
         """What the columns take in memory, the values of text left out."""
-        return sum(
-            column.codes.nbytes if isinstance(column, Strings) else column.nbytes
-            for column in self.columns.values()
-        )
+        return sum(column.nbytes for column in self.columns.values())
 
     def compact(self) -> Block:
         """The same rows without the strings that none of them has, when those are many."""
         columns = {
-            name: _compact(column) if isinstance(column, Strings) else column
+            name: column if isinstance(column, np.ndarray) else column.compact()
             for name, column in self.columns.items()
         }
         return Block(self.num_rows, columns)
@@ -129,13 +201,25 @@ def concat(blocks: Sequence[Block]) -> Block:
     """The rows of all blocks, in order."""
     if len(blocks) == 1:
         return blocks[0]
-    columns: dict[str, Column] = {}
-    for name in blocks[0].columns:
-        parts = [block.columns[name] for block in blocks]
-        strings = [part for part in parts if isinstance(part, Strings)]
-        arrays = [part for part in parts if not isinstance(part, Strings)]
-        columns[name] = _concat_strings(strings) if strings else np.concatenate(arrays)
+    columns: dict[str, Column] = {
+        name: concat_columns([block.columns[name] for block in blocks])
+        for name in blocks[0].columns
+    }
     return Block(sum(block.num_rows for block in blocks), columns)
+
+
+def concat_columns(parts: Sequence[Column]) -> Column:
+    """The rows of all parts, which are of one kind, in order."""
+    lists = [part for part in parts if isinstance(part, Lists)]
+    if lists:
+        lengths = np.concatenate([part.lengths for part in lists])
+        values = concat_columns([part.values for part in lists])
+        assert not isinstance(values, Lists)
+        return from_lengths(lengths, values)
+    strings = [part for part in parts if isinstance(part, Strings)]
+    if strings:
+        return _concat_strings(strings)
+    return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
 
 
 def _concat_strings(parts: Sequence[Strings]) -> Strings:
@@ -148,13 +232,6 @@ def _concat_strings(parts: Sequence[Strings]) -> Strings:
         recode = np.array([index.setdefault(value, len(index)) for value in part.values], np.int32)
         codes.append(recode[part.codes])
     return Strings(np.concatenate(codes), as_objects(list(index)))
-
-
-def _compact(column: Strings) -> Strings:
-    if len(column.values) <= max(1024, len(column.codes)):
-        return column
-    used, codes = np.unique(column.codes, return_inverse=True)
-    return Strings(codes.astype(np.int32), column.values[used])
 
 
 def as_objects(values: Sequence[bytes]) -> np.ndarray:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from input_fns import blocks
 from input_fns import cells as cells_lib
-from input_fns import conversion, errors
+from input_fns import conversion, errors, list_cells
 from input_fns import schema as schema_lib
 from input_fns import statistics, text_kinds, trackers
 
@@ -30,6 +30,7 @@ class ColumnScan:
         is_date = declared is not None and declared.kind == "date"
         self.dates = text_kinds.DateTracker(declared.date_format if declared and is_date else None)
         self.shape: tuple[int, ...] = ()
+        self._lengths: list[int] | None = None  # least and most, of lists of which not all have one
         self.is_number: bool | None = None
         if declared is not None:
             self.is_number = declared.dtype != "string"
@@ -47,6 +48,10 @@ class ColumnScan:
             return converter.convert_column(raw, self.declared)
         cells = raw.cells[self.name]
         shape = cells.shape[1:] if isinstance(cells, np.ndarray) else ()
+        if self._lengths is None and self._needs_lists(cells, shape):
+            self._lengths = self._lengths_so_far()
+        if self._lengths is not None and len(shape) < 2:
+            return self._read_lists(cells)
         if self.is_number is not None and shape != self.shape and len(raw.rows):
             raise errors.SchemaError(
                 f"{raw.path}: {self.name!r} has shape {shape} from row {raw.rows[0]} on, and {self.shape} before. "
@@ -76,7 +81,9 @@ class ColumnScan:
         del raw  # LabelScan needs it
         values = converted.values if good is None else converted.values[good]
         missing = converted.missing if good is None else converted.missing[good]
-        if isinstance(values, blocks.Strings):
+        if isinstance(values, blocks.Lists):
+            self._update_lists(values)
+        elif isinstance(values, blocks.Strings):
             self.text.update(values, missing)
             self.dates.update(values, missing)
         else:
@@ -88,16 +95,22 @@ class ColumnScan:
             return self.declared
         if not self.is_number:
             return self._text_feature()
+        shape, value_count = self._layout()
         low, high, mean = self.numbers.low, self.numbers.high, self.numbers.mean
         default: int | float | None = None
+        has_default = self.numbers.missing and value_count is None
         if self.numbers.whole:
-            if self.numbers.missing:
+            dtype = "int64"
+            if has_default:
                 default = round(mean)
-            return schema_lib.Feature(self.name, "int64", self.shape, default, None, low, high)
-        if self.numbers.missing:
-            default = float(np.float32(mean))
-        low, high = float(np.float32(low)), float(np.float32(high))
-        return schema_lib.Feature(self.name, "float32", self.shape, default, None, low, high)
+        else:
+            dtype = "float32"
+            if has_default:
+                default = float(np.float32(mean))
+            low, high = float(np.float32(low)), float(np.float32(high))
+        return schema_lib.Feature(
+            self.name, dtype, shape, default, None, low, high, value_count=value_count
+        )
 
     def summary(self) -> statistics.NumericStatistics | statistics.StringStatistics:
         """Statistics of the column, over its good rows."""
@@ -109,15 +122,64 @@ class ColumnScan:
     def _text_feature(self) -> schema_lib.Feature:
         if not self.text.counts:
             _logger.warning("Column %s is empty in every row.", self.name)
-        default = b"" if self.text.missing else None
-        if self.dates.date_format is not None:
+        value_count = self._layout()[1]
+        default = b"" if self.text.missing and value_count is None else None
+        if value_count is None and self.dates.date_format is not None:
             return schema_lib.Feature(
                 self.name, "string", (), default, kind="date", date_format=self.dates.date_format
             )
-        if text_kinds.is_natural_language(self.text.counts, self.text.counts.total()):
+        counts = self.text.counts
+        if value_count is None and text_kinds.is_natural_language(counts, counts.total()):
             return schema_lib.Feature(self.name, "string", (), default, kind="text")
         vocabulary = self.text.texts() if self.text.complete and self.text.counts else None
-        return schema_lib.Feature(self.name, "string", (), default, vocabulary)
+        return schema_lib.Feature(
+            self.name, "string", (), default, vocabulary, value_count=value_count
+        )
+
+    def _needs_lists(self, cells: pa.Array | np.ndarray, shape: tuple[int, ...]) -> bool:
+        """Whether these cells, or those before beside them, are lists of which not all have one length."""
+        if not isinstance(cells, np.ndarray) and list_cells.is_list(cells.type):
+            return True
+        has_rows = self.is_number is not None or self.text.missing > 0
+        differ = has_rows and shape != self.shape and len(cells) > 0
+        return differ and max(len(shape), len(self.shape)) == 1
+
+    def _lengths_so_far(self) -> list[int]:
+        """Each row had one value, or lists all had one length, or there was nothing."""
+        lengths = (
+            [self.shape[0] if self.shape else 1] if self.numbers.count + self.text.count else []
+        )
+        if self.numbers.missing + self.text.missing:
+            lengths.append(0)
+        return [min(lengths), max(lengths)] if lengths else []
+
+    def _read_lists(self, cells: pa.Array | np.ndarray) -> conversion.Converted:
+        if self.is_number is None:
+            self.is_number = _looks_numeric(list_cells.flatten(cells)[1])
+        return conversion.list_column(cells, None if self.is_number else "string")
+
+    def _update_lists(self, lists: blocks.Lists) -> None:
+        lengths = lists.lengths
+        if len(lengths):
+            known = [*(self._lengths or []), int(lengths.min()), int(lengths.max())]
+            self._lengths = [min(known), max(known)]
+        all_there = np.zeros(len(lists.values), bool)
+        if isinstance(lists.values, blocks.Strings):
+            tracker: trackers.NumberTracker | trackers.TextTracker = self.text
+            self.text.update(lists.values, all_there)
+        else:
+            tracker = self.numbers
+            self.numbers.update(lists.values, all_there)
+        tracker.missing += int((lengths == 0).sum())
+
+    def _layout(self) -> tuple[tuple[int, ...], tuple[int, int] | None]:
+        """The shape of a value, and the least and the most of them where they are lists of any length."""
+        if self._lengths is None:
+            return self.shape, None
+        least, most = self._lengths or [0, 0]
+        if self.is_number and least == most > 0:
+            return (most,), None
+        return (), (least, most)
 
     def _read_numbers(self, cells: pa.Array) -> conversion.Converted:
         numbers = cells_lib.parse_numbers(cells)

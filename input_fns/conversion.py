@@ -6,7 +6,9 @@ from collections.abc import Mapping
 import csv
 import dataclasses
 import io
+import json
 import math
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +16,7 @@ import pyarrow.compute as pc
 
 from input_fns import blocks
 from input_fns import cells as cells_lib
-from input_fns import dates, errors
+from input_fns import dates, errors, list_cells
 from input_fns import schema as schema_lib
 
 FINITE = "finite numbers"
@@ -70,12 +72,16 @@ class Converter:
     def convert_column(self, raw: blocks.RawBlock, feature: schema_lib.Feature) -> Converted:
         """The column of that feature, label or weight."""
         cells = raw.cells[feature.name]
+        if feature.is_list:
+            return list_column(_require_lists(raw, feature), feature.dtype)
         if isinstance(cells, np.ndarray):
             converted = _check_typed(raw.path, cells, feature)
         elif feature.shape:
+            converted = _shaped_column(raw.path, cells, feature)
+        elif list_cells.is_list(cells.type):
             raise errors.SchemaError(
-                f"{raw.path}: a cell holds one value, the schema gives {feature.name!r} the shape "
-                f"{feature.shape}. Remove the shape, or give a column to each value."
+                f"{raw.path}: column {feature.name!r} holds lists ({cells.type}), the schema says one value. Give it a "
+                "shape or a value_count in the schema."
             )
         elif feature is self._label and self._classes is not None:
             return _class_column(cells, *self._classes)
@@ -111,6 +117,35 @@ def find_bad_rows(
                     raw.path, row, name, value, column.expected, _row_text(raw, index)
                 )
     return tuple(found[row] for row in sorted(found))
+
+
+def list_column(cells: pa.Array | np.ndarray, dtype: str | None) -> Converted:
+    """Lists of any length; a list in which a value is missing, or not what the others are, is bad.
+
+    Args:
+        cells: [n] lists or single values, see `list_cells.flatten`.
+        dtype: "string", "int64" or "float32"; None for numbers of which it is not yet known whether all are whole.
+    """
+    lengths, flat = list_cells.flatten(cells)
+    values: np.ndarray | blocks.Strings
+    if dtype == "string":
+        text = cells_lib.parse_text(flat)
+        values, bad, expected = encode(text.values), text.bad, "text in UTF-8"
+        empty = text.missing
+    else:
+        numbers = cells_lib.parse_numbers(flat)
+        empty = numbers.missing
+        if dtype is None:
+            values, bad, expected = numbers.values, numbers.bad, "numbers"
+        else:
+            values, bad, expected = _to_dtype(numbers, dtype)
+            expected = {"a number": "numbers", "a whole number": "whole numbers"}[expected]
+    return Converted(
+        blocks.from_lengths(lengths, values),
+        lengths == 0,
+        list_cells.rows_with(bad | empty, lengths),
+        f"a list of {expected}, none of them missing or empty",
+    )
 
 
 def encode(text: pa.StringArray) -> blocks.Strings:
@@ -153,21 +188,64 @@ def _class_column(cells: pa.Array, values: np.ndarray, vocabulary: pa.Array) -> 
 
 def _number_column(cells: pa.Array, feature: schema_lib.Feature) -> Converted:
     numbers = cells_lib.parse_numbers(cells)
-    values, bad, expected = numbers.values, numbers.bad, "a number"
-    if feature.dtype == "int64":
-        expected = "a whole number"
-        if values.dtype != np.int64:
-            # A whole number may be written 3.0: pandas does so in a column with empty cells.
-            bad = bad | (values != np.floor(values)) | (np.abs(values) >= 2.0**63)
-            values = np.where(bad, 0, values).astype(np.int64)
-    else:
-        values = values.astype(np.float32)
+    values, bad, expected = _to_dtype(numbers, feature.dtype)
     if numbers.missing.any():
         if feature.default is None:
             bad, expected = bad | numbers.missing, f"{expected}, not an empty cell"
         else:
             values = np.where(numbers.missing, values.dtype.type(feature.default), values)
     return Converted(values, numbers.missing, bad, expected)
+
+
+def _to_dtype(numbers: cells_lib.Numbers, dtype: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """[n] int64 or float32, [n] bool which of them are bad, and what was expected."""
+    values, bad = numbers.values, numbers.bad
+    if dtype == "float32":
+        return values.astype(np.float32), bad, "a number"
+    if values.dtype != np.int64:
+        # A whole number may be written 3.0: pandas does so in a column with empty cells.
+        bad = bad | (values != np.floor(values)) | (np.abs(values) >= 2.0**63)
+        values = np.where(bad, 0, values).astype(np.int64)
+    return values, bad, "a whole number"
+
+
+def _require_lists(raw: blocks.RawBlock, feature: schema_lib.Feature) -> pa.Array | np.ndarray:
+    cells = raw.cells[feature.name]
+    if isinstance(cells, np.ndarray) and cells.ndim != 2:
+        raise errors.SchemaError(
+            f"{raw.path}: {feature.name!r} has shape {cells.shape[1:]}, the schema says lists (value_count). Give it "
+            "that shape in the schema."
+        )
+    return cells
+
+
+def _shaped_column(path: str, cells: pa.Array, feature: schema_lib.Feature) -> Converted:
+    """A column of fixed shape, of lists that are not all of one length."""
+    if feature.dtype == "string":
+        raise errors.SchemaError(
+            f"{path}: the schema gives {feature.name!r}, which is text, the shape {feature.shape}. Give it a "
+            "value_count instead, as lists of text have it."
+        )
+    size = math.prod(feature.shape)
+    lengths, flat = list_cells.flatten(cells)
+    if not list_cells.is_list(cells.type) and size > 1 and len(flat):
+        raise errors.SchemaError(
+            f"{path}: a cell holds one value, the schema gives {feature.name!r} the shape "
+            f"{feature.shape}. Remove the shape, or give a column to each value."
+        )
+    numbers = cells_lib.parse_numbers(flat)
+    found, bad_values, _ = _to_dtype(numbers, feature.dtype)
+    fits = lengths == size
+    bad = ~fits | list_cells.rows_with(bad_values | numbers.missing, lengths)
+    values = np.zeros((len(lengths), size), found.dtype)
+    values[fits] = found[np.repeat(fits, lengths)].reshape(-1, size)
+    missing = lengths == 0
+    if feature.default is not None:
+        values[missing] = feature.default
+        bad &= ~missing
+    kind = "whole numbers" if feature.dtype == "int64" else "numbers"
+    shaped = values.reshape(-1, *feature.shape)
+    return Converted(shaped, missing, bad, f"a list of {size} {kind}")
 
 
 def _check_typed(path: str, cells: np.ndarray, feature: schema_lib.Feature) -> Converted:
@@ -203,6 +281,12 @@ def _cell_text(cells: pa.Array | np.ndarray, index: int) -> str:
     value = cells[index].as_py()
     if value is None:
         return ""
+    if isinstance(value, list):
+        return json.dumps(value, default=_bytes_text, ensure_ascii=False)
+    return _bytes_text(value)
+
+
+def _bytes_text(value: Any) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 

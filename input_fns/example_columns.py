@@ -35,7 +35,7 @@ class Lists:
         kind: `BYTES`, `FLOAT` or `INT`.
         records: [n] int64, 0-based, ascending.
         counts: [n] int64, how many values each record has.
-        values: [counts.sum()] float32 or int64; of `BYTES` a large_binary Arrow array of each record's first value.
+        values: [counts.sum()] float32 or int64; of `BYTES` a large_binary Arrow array.
     """
 
     kind: str
@@ -162,9 +162,11 @@ def _decode_column(data: np.ndarray, features: _Features, known: str | None) -> 
     _require(np.diff(features.records) > 0)  # else a record has the feature twice
     if kind is None or known not in (None, kind):
         raise UnusualError
-    taken = _take(data, features.starts, features.ends)
     if kind == BYTES:
-        return Lists(kind, features.records, _count_values(data, features), taken)
+        owners, starts, ends = _find_values(data, features)
+        counts = np.bincount(owners, minlength=len(features.records))
+        return Lists(kind, features.records, counts, _take(data, starts, ends))
+    taken = _take(data, features.starts, features.ends)
     _, offsets_buffer, packed_buffer = taken.buffers()
     offsets = np.frombuffer(offsets_buffer, np.int64, len(taken) + 1)
     packed = np.frombuffer(packed_buffer, np.uint8, int(offsets[-1]))
@@ -192,18 +194,24 @@ def _decode_varints(packed: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray
     return values.view(np.int64), last_bytes
 
 
-def _count_values(data: np.ndarray, features: _Features) -> np.ndarray:
-    """[n] int64, how many byte strings each list has."""
-    counts = np.ones(len(features.records), np.int64)
+def _find_values(
+    data: np.ndarray, features: _Features
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each byte string its list, [m] int64, and where it starts and ends; in the order of the lists."""
     positions = features.ends.copy()
     live = np.flatnonzero(positions < features.list_ends)
+    parts = [(np.arange(len(positions)), features.starts, features.ends)]
     while len(live):
         value = _read_fields(data, positions[live], features.list_ends[live])
         _require(value.whole & (value.tags == _FIRST))
-        counts[live] += 1
+        parts.append((live, value.starts, value.ends))
         positions[live] = value.ends
         live = live[value.ends < features.list_ends[live]]
-    return counts
+    if len(parts) == 1:
+        return parts[0]
+    owners, starts, ends = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.argsort(starts, kind="stable")
+    return owners[order], starts[order], ends[order]
 
 
 def _read_fields(data: np.ndarray, positions: np.ndarray, limits: np.ndarray) -> _Fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 import datetime
 import decimal
 import numbers
@@ -81,7 +82,7 @@ def from_array(path: str, name: str, values: np.ndarray) -> pa.Array | np.ndarra
         values: [n, ...] array.
 
     Raises:
-        SchemaError: objects are arrays of different shapes.
+        SchemaError: objects are arrays of different shapes of two or more dimensions.
     """
     if values.dtype.kind == "O":
         return from_values(path, name, values.tolist())
@@ -101,8 +102,8 @@ def from_values(path: str, name: str, values: Sequence[Any]) -> pa.Array | np.nd
 
     Truth values, whole numbers, numbers and text are typed columns. A `Decimal` without decimals is a whole number,
     bytes are text in UTF-8, dates and times text as ISO 8601 has it, and so is anything else as `str` gives it. Where
-    numbers and text stand in one column, all are text that may stand for a number, as in CSV. Lists and arrays become
-    an array; see `from_array`.
+    numbers and text stand in one column, all are text that may stand for a number, as in CSV. Lists and arrays of one
+    shape become an array, see `from_array`; lists of different lengths, or of text, an Arrow array of lists.
 
     Args:
         path: the file, for an error.
@@ -110,7 +111,7 @@ def from_values(path: str, name: str, values: Sequence[Any]) -> pa.Array | np.nd
         values: [n]; None, pandas' NA and NaT, and NaN stand where there is none.
 
     Raises:
-        SchemaError: lists or arrays are of different shapes, or stand beside other values.
+        SchemaError: arrays are of different shapes, or lists stand beside other values.
     """
     types = set(map(type, values))
     if any(kind.__name__ in _MISSING for kind in types):
@@ -169,20 +170,43 @@ def _to_bytes(value: Any) -> bytes | None:
 
 
 def _stack(path: str, name: str, values: Sequence[Any]) -> pa.Array | np.ndarray:
-    try:
-        stacked = np.stack([np.asarray(value) for value in values])
-    except ValueError:
-        shapes = list(dict.fromkeys(map(_describe_shape, values)))
-        raise errors.SchemaError(
-            f"{path}: column {name!r} holds arrays or lists of different shapes ({', '.join(shapes[:2])}). Expected "
-            "one shape in all rows."
-        ) from None
-    if stacked.ndim > 1 and (stacked.dtype.kind not in "biuf" or not stacked.size):
-        raise errors.SchemaError(
-            f"{path}: column {name!r} holds arrays or lists of {stacked.dtype}, of shape {stacked.shape[1:]}. Expected "
-            "numbers in them."
-        )
-    return from_array(path, name, stacked)
+    """Lists and arrays, and None, as one array if they are numbers of one shape, else as lists of any length."""
+    stacked = None
+    if not any(value is None for value in values):
+        with contextlib.suppress(ValueError):
+            stacked = np.stack([np.asarray(value) for value in values])
+    if stacked is not None and (
+        stacked.ndim == 1 or (stacked.dtype.kind in "biuf" and stacked.size)
+    ):
+        return from_array(path, name, stacked)
+    if all(value is None or _is_flat(value) for value in values):
+        return _to_lists(path, name, values)
+    shapes = list(dict.fromkeys(map(_describe_shape, values)))
+    raise errors.SchemaError(
+        f"{path}: column {name!r} holds arrays or lists of different shapes ({', '.join(shapes[:2])}). Expected "
+        "one shape in all rows, or lists of numbers or of text."
+    )
+
+
+def _to_lists(path: str, name: str, values: Sequence[Any]) -> pa.Array:
+    """Lists of any length, as an Arrow array of lists of what `from_values` makes of all their values."""
+    lists = [None if value is None else list(value) for value in values]
+    flat = [item for value in lists if value is not None for item in value]
+    items = from_values(path, name, flat)
+    assert not isinstance(items, np.ndarray)  # single values are no array
+    if pa.types.is_binary(items.type):  # numbers beside text: in a list it is text
+        items = items.cast(pa.large_binary())
+    offsets = np.cumsum([0, *(0 if value is None else len(value) for value in lists)])
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), items)
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether it is a list or an array of single values."""
+    if hasattr(value, "__array__"):
+        value = list(value) if np.ndim(value) == 1 else None
+    return isinstance(value, (list, tuple)) and not any(
+        isinstance(item, (list, tuple, dict, np.ndarray)) for item in value
+    )
 
 
 def _describe_shape(value: Any) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+import contextlib
 import dataclasses
 import io
 import json
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -52,10 +54,12 @@ class JsonLinesFormat:
             if not lines:
                 continue
             table = _read_fast(lines, columns, known)
+            if table is None:  # numbers that were all whole so far may no longer be
+                table = _read_fast(lines, columns, _widen(known))
             if table is None:
                 yield _read_each(shard.path, rows, lines, columns, known)
                 continue
-            known = {field.name: field.type for field in table.schema if field.type != pa.null()}
+            known = {f.name: f.type for f in table.schema if _is_told(f.type)}
             arrow_tables.check_columns(shard.path, table.schema)
             yield arrow_tables.to_block(shard.path, rows, table, columns)
 
@@ -96,6 +100,9 @@ def _read_fast(
         table = _read_typed(data, known)
         # Arrow takes some text for a time, in one block and not in the next.
         times = {f.name: pa.string() for f in table.schema if pa.types.is_temporal(f.type)}
+        for field in table.schema:
+            if pa.types.is_list(field.type) and pa.types.is_temporal(field.type.value_type):
+                times[field.name] = pa.list_(pa.string())
         if times:
             table = _read_typed(data, {**known, **times})
     except pa.ArrowInvalid:
@@ -106,6 +113,12 @@ def _read_fast(
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(len(table)))
     return table.combine_chunks().to_batches()[0]
+
+
+def _widen(types: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
+    """The types with numbers instead of whole numbers, in lists too."""
+    wider = {pa.int64(): pa.float64(), pa.list_(pa.int64()): pa.list_(pa.float64())}
+    return {name: wider.get(kind, kind) for name, kind in types.items()}
 
 
 def _read_typed(data: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
@@ -129,9 +142,11 @@ def _read_each(
     """The same, line by line: values as text, lines that are no such object apart."""
     good: list[dict[str, Any]] = []
     numbers, bad = [], []
-    lists = {name: kind for name, kind in known.items() if pa.types.is_list(kind)}
-    for number, line in zip(rows.tolist(), lines, strict=True):
-        value = _parse(line)
+    values = [_parse(line) for line in lines]
+    objects = [value for value in values if isinstance(value, dict)]
+    kinds = {name: _widen(known).get(name) or _guess_list(objects, name) for name in columns}
+    lists = {name: kind for name, kind in kinds.items() if kind and pa.types.is_list(kind)}
+    for number, line, value in zip(rows.tolist(), lines, values, strict=True):
         fault = _find_fault(value, columns, lists)
         if fault is None:
             good.append(value)
@@ -139,18 +154,44 @@ def _read_each(
             continue
         column, expected = fault
         text = line.decode("utf-8", "backslashreplace")
-        found = json.dumps(value[column]) if column else text
-        bad.append(blocks.BadRow(path, number, column, found, expected, text))
+        shown = json.dumps(value[column]) if column else text
+        bad.append(blocks.BadRow(path, number, column, shown, expected, text))
     cells: dict[str, pa.Array] = {}
     for name in columns:
-        values = [value.get(name) for value in good]
+        found = [value.get(name) for value in good]
         if name in lists:
-            cells[name] = pa.array(values, lists[name])
+            cells[name] = _to_lists(found, lists[name])
         else:
-            cells[name] = pa.array([_as_cell(value) for value in values], pa.binary())
+            cells[name] = pa.array([_as_cell(value) for value in found], pa.binary())
     batch = pa.RecordBatch.from_pydict(cells)
     block = arrow_tables.to_block(path, np.array(numbers, np.int64), batch, columns)
     return dataclasses.replace(block, misshapen=tuple(bad))
+
+
+def _is_told(kind: pa.DataType) -> bool:
+    """Whether the lines had a value from which the column's type shows; an empty list shows none."""
+    return kind != pa.null() and not (pa.types.is_list(kind) and kind.value_type == pa.null())
+
+
+def _guess_list(objects: list[dict[str, Any]], name: str) -> pa.DataType | None:
+    """The type of a field that most of the objects give a list; None for another field."""
+    found = [value[name] for value in objects if value.get(name) is not None]
+    items = [item for value in found if isinstance(value, list) for item in value]
+    if 2 * sum(isinstance(value, list) for value in found) <= len(found):
+        return None
+    texts = sum(isinstance(item, str) for item in items)
+    if 2 * texts > len(items) or not items:
+        return pa.list_(pa.string())
+    return pa.list_(pa.float64())
+
+
+def _to_lists(values: list[list[Any] | None], kind: pa.DataType) -> pa.Array:
+    """Lists that are of that type; numbers that are all whole stay so."""
+    items = (item for value in values if value is not None for item in value)
+    if kind == pa.list_(pa.float64()) and all(isinstance(item, (int, NoneType)) for item in items):
+        with contextlib.suppress(OverflowError, pa.ArrowInvalid):
+            return pa.array(values, pa.list_(pa.int64()))
+    return pa.array(values, kind)
 
 
 def _find_fault(
@@ -165,8 +206,9 @@ def _find_fault(
         if name in lists:
             try:
                 pa.array([cell], lists[name])
-            except (pa.ArrowInvalid, pa.ArrowTypeError):
-                return name, f"a list ({lists[name]})"
+            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+                is_text = lists[name].value_type == pa.string()
+                return name, f"a list of {'text' if is_text else 'numbers'}"
         elif isinstance(cell, (dict, list)):
             return name, "one value"
     return None

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from input_fns import arrow_tables, blocks, errors, in_memory
+from input_fns import arrow_tables, blocks, errors, in_memory, list_cells
 
 LABEL = "label"  # of (features, label) pairs
 ACCEPTED = (
@@ -102,10 +102,10 @@ class ArrayRows:
             FileError: they are of different lengths, or not of a type that a feature has.
         """
         self._path, self.label = path, "" if label is None else LABEL
-        self._arrays = {str(name): _as_array(path, name, array) for name, array in arrays.items()}
+        self._arrays = {str(name): _as_array(array) for name, array in arrays.items()}
         if label is not None:
             check_label(path, self._arrays)
-            self._arrays[LABEL] = _as_array(path, LABEL, label)
+            self._arrays[LABEL] = _as_array(label)
         in_memory.check_arrays(path, self._arrays)
         self.columns = tuple(self._arrays)
 
@@ -208,17 +208,15 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, (list, tuple)) or hasattr(value, "__array__")
 
 
-def _as_array(path: str, name: str, values: Any) -> np.ndarray:
+def _as_array(values: Any) -> np.ndarray:
+    if isinstance(values, np.ndarray):
+        return values
     try:
         array = np.asarray(values)
-    except ValueError:
-        raise errors.FileError(
-            f"{path}: {name!r} holds lists of different lengths. Expected an array of one shape."
-        ) from None
-    # NumPy would make text of None, and of numbers beside text.
-    if array.dtype.kind in "US" and not isinstance(values, np.ndarray) and array.ndim == 1:
-        return np.array(list(values), object)
-    return array
+    except ValueError:  # lists of different lengths
+        return np.fromiter(values, object)
+    # NumPy would make text of None, and of numbers beside text; lists of text would be an array of two dimensions.
+    return np.fromiter(values, object) if array.dtype.kind in "USO" and array.ndim else array
 
 
 def _series_to_cells(path: str, name: str, series: Any) -> pa.Array | np.ndarray:
@@ -227,6 +225,8 @@ def _series_to_cells(path: str, name: str, series: Any) -> pa.Array | np.ndarray
     array = pa.Array.from_pandas(series)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
+    if list_cells.is_list(array.type):
+        return arrow_tables.to_cells(path, name, array)
     if isinstance(array, pa.ExtensionArray):  # periods, intervals: as pandas writes them
         return in_memory.from_values(path, name, series.astype(object).tolist())
     return array

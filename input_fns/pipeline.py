@@ -24,6 +24,7 @@ _SUPER_BATCH_BYTES = 4 << 20
 _MAX_SUPER_BATCH = 64
 _HELD_BYTES = 1 << 30  # of rows that need not be held, what is held nevertheless
 _STRING_BYTES = 24  # what a short string takes in a tensor
+_LIST_VALUES = 64  # what most lists have at most
 
 
 def make_input_fn(
@@ -40,8 +41,9 @@ def make_input_fn(
     all are of full size. "eval" and "predict" give each row once, in file order; the last batch
     may be smaller. An element is (features, label), for "predict" features alone:
 
-    * features: column name -> `[batch, *shape]` string, int64 or float32; the weight, if the schema
-      has one, stands among them for "train" and "eval";
+    * features: column name -> `[batch, *shape]` string, int64 or float32, of lists of any length a `tf.SparseTensor` of
+      `[batch, longest]`, as `tf.io.parse_example` gives it; the weight, if the schema has one, stands among them for
+      "train" and "eval";
     * label: `[batch]`.
 
     Args:
@@ -160,8 +162,16 @@ def _chain(first: Iterator[blocks.Block], then: Iterator[blocks.Block]) -> Itera
 def _super_batch(columns: tuple[schema_lib.Feature, ...], batch_size: int) -> int:
     """How many batches to hand over at a time: up to some megabytes of them."""
     sizes = {"string": _STRING_BYTES, "int64": 8, "float32": 4}
-    row_bytes = sum(sizes[column.dtype] * math.prod(column.shape) for column in columns)
+    row_bytes = sum(sizes[column.dtype] * _num_values(column) for column in columns)
     return max(1, min(_MAX_SUPER_BATCH, _SUPER_BATCH_BYTES // (row_bytes * batch_size)))
+
+
+def _num_values(column: schema_lib.Feature) -> int:
+    """How many values a row has, or may have of a list."""
+    if column.value_count is None:
+        return math.prod(column.shape)
+    most = column.value_count[1]
+    return _LIST_VALUES if most is None else min(most, _LIST_VALUES)
 
 
 def _make_dataset(
@@ -172,11 +182,14 @@ def _make_dataset(
 ) -> tf.data.Dataset:
     signature: list[tf.TensorSpec] = []
     for column in columns:
+        shape = [None] if column.is_list else [None, None, *column.shape]
+        if column.is_list:
+            signature.append(tf.TensorSpec([None, None], tf.int64))
         if column.dtype == "string":
             signature.append(tf.TensorSpec([None], tf.string))
-            signature.append(tf.TensorSpec([None, None], tf.int32))
+            signature.append(tf.TensorSpec(shape, tf.int32))
         else:
-            signature.append(tf.TensorSpec([None, None, *column.shape], column.dtype))
+            signature.append(tf.TensorSpec(shape, column.dtype))
 
     def generate() -> Iterator[tuple[np.ndarray, ...]]:
         for block in rows.super_batches():
@@ -187,17 +200,34 @@ def _make_dataset(
         parts = iter(arrays)
         features: dict[str, tf.Tensor] = {}
         for column in columns:
+            lengths = next(parts) if column.is_list else None
             values = next(parts)
             if column.dtype == "string":
                 codes = next(parts)
                 as_index = column is label and label_as == "index"
                 values = tf.cast(codes, tf.int64) if as_index else tf.gather(values, codes)
+            if lengths is not None:
+                rows = tf.RaggedTensor.from_row_lengths(values, tf.reshape(lengths, [-1]), False)
+                values = tf.RaggedTensor.from_uniform_row_length(
+                    rows, tf.shape(lengths, tf.int64)[1], validate=False
+                )
             features[column.name] = values
         return features if label is None else (features, features.pop(label.name))
 
+    def to_sparse(features: dict[str, Any], *label: tf.Tensor) -> Any:
+        """A batch's lists as sparse tensors, each as wide as the longest of the batch."""
+        sparse = {
+            name: values.to_sparse() if isinstance(values, tf.RaggedTensor) else values
+            for name, values in features.items()
+        }
+        return (sparse, *label) if label else sparse
+
     dataset = tf.data.Dataset.from_generator(generate, output_signature=tuple(signature))
     # The first prefetch runs Python, the second cuts batches: each in a thread of its own.
-    dataset = dataset.prefetch(1).map(to_batches).unbatch().prefetch(rows.super_batch)
+    dataset = dataset.prefetch(1).map(to_batches).unbatch()
+    if any(column.is_list for column in columns):
+        dataset = dataset.map(to_sparse)
+    dataset = dataset.prefetch(rows.super_batch)
     options = tf.data.Options()
     # There is nothing to tune, and the tuner's thread takes a tenth of two cores.
     options.autotune.enabled = False
@@ -209,17 +239,22 @@ def _make_dataset(
 def _flatten(
     block: blocks.Block, columns: tuple[schema_lib.Feature, ...], batch: int
 ) -> tuple[np.ndarray, ...]:
-    """The block's columns as `[k, batch, ...]` arrays; of text the table and the codes into it."""
+    """The block's columns as `[k, batch, ...]` arrays; of text the table and the codes into it; of lists their lengths
+    and, flat, the values of all."""
     arrays = []
     for column in columns:
         values = block.columns[column.name]
+        shape = (-1, batch, *column.shape)
+        if isinstance(values, blocks.Lists):
+            arrays.append(values.lengths.reshape(-1, batch))
+            values, shape = values.values, (-1,)
         if isinstance(values, blocks.Strings):
             # A label's codes are class ids: its table stays whole.
             table, codes = values.values, values.codes
-            if len(table) > block.num_rows and column.vocabulary is None:
+            if len(table) > len(codes) and column.vocabulary is None:
                 used, codes = np.unique(codes, return_inverse=True)
                 table = table[used]
-            arrays += [table, codes.astype(np.int32, copy=False).reshape(-1, batch)]
+            arrays += [table, codes.astype(np.int32, copy=False).reshape(shape)]
         else:
-            arrays.append(values.reshape(-1, batch, *column.shape))
+            arrays.append(values.reshape(shape))
     return tuple(arrays)

@@ -34,6 +34,9 @@ class Feature:
         kind: "text" for natural language, "date" for dates with or without a time; "" for all else.
         date_format: how a date is written. Of text a format of `time.strptime`, or "" for ISO 8601; of int64 a unit
             since 1970, such as "UNIX_SECONDS".
+        value_count: (least, most) known number of values an example, where examples are lists of different lengths;
+            most is None where it is not known. None for a value of fixed shape. As a vocabulary does, it says what
+            is known and not what is allowed; an example without the feature is an empty list.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Feature:
     categorical: bool = False
     kind: str = ""
     date_format: str = ""
+    value_count: tuple[int, int | None] | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -59,6 +63,13 @@ class Feature:
             )
         if self.kind:
             self._check_kind()
+        if self.value_count is not None:
+            self._check_list(*self.value_count)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether an example has any number of values."""
+        return self.value_count is not None
 
     def _check_kind(self) -> None:
         if self.kind not in KINDS or (self.kind == "text" and self.dtype != "string"):
@@ -66,7 +77,7 @@ class Feature:
                 f"Feature {self.name!r}: a {self.dtype} cannot be of kind {self.kind!r}. Kinds are text (of a string) "
                 "and date."
             )
-        if self.vocabulary is not None or self.shape:
+        if self.vocabulary is not None or self.shape or self.is_list:
             raise errors.SchemaError(
                 f"Feature {self.name!r}: a {self.kind} is one string or number without a vocabulary."
             )
@@ -78,6 +89,16 @@ class Feature:
             raise errors.SchemaError(
                 f"Feature {self.name!r}: expected a date as text, or as INT with one of "
                 f"{', '.join(dates.UNITS_A_DAY)}; found {self.dtype} {self.date_format or 'without a unit'}."
+            )
+
+    def _check_list(self, least: int, most: int | None) -> None:
+        if least < 0 or (most is not None and most < least):
+            raise errors.SchemaError(
+                f"Feature {self.name!r}: value_count goes from {least} to {most}; expected 0 <= min <= max."
+            )
+        if self.shape or self.default is not None:
+            raise errors.SchemaError(
+                f"Feature {self.name!r} has a varying number of values; expected neither a shape nor a default with it."
             )
 
 
@@ -169,7 +190,7 @@ class Schema:
 
 
 def parse_spec(schema: Schema, with_label: bool = False) -> dict[str, Any]:
-    """What `tf.io.parse_example` needs: name -> `tf.io.FixedLenFeature`.
+    """What `tf.io.parse_example` needs: name -> `tf.io.FixedLenFeature`, of lists `tf.io.VarLenFeature`.
 
     Args:
         schema: the columns.
@@ -177,8 +198,11 @@ def parse_spec(schema: Schema, with_label: bool = False) -> dict[str, Any]:
     """
     import tensorflow as tf  # here, so that reading a schema stays cheap
 
-    spec = {}
+    spec: dict[str, Any] = {}
     for column in schema.columns if with_label else schema.features:
+        if column.is_list:
+            spec[column.name] = tf.io.VarLenFeature(column.dtype)
+            continue
         default: Any = column.default
         if default is not None and column.shape:
             default = np.full(column.shape, default).tolist()

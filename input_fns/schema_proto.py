@@ -47,7 +47,9 @@ def to_text(schema: schema_lib.Schema) -> str:
             if column is marked:
                 feature.annotation.tag.append(role)
                 feature.not_in_environment.append(_NOT_SERVED)
-        if column.default is not None:
+        if column.is_list:
+            group.tensor_representation[column.name].varlen_sparse_tensor.column_name = column.name
+        elif column.default is not None:
             _fill_default(group.tensor_representation[column.name].dense_tensor, column)
     if not group.tensor_representation:
         del message.tensor_representation_group[""]
@@ -87,18 +89,28 @@ def _from_message(
     message: schema_pb2.Schema, label_column: str, weight_column: str
 ) -> schema_lib.Schema:
     domains = {domain.name: domain for domain in message.string_domain}
+    tensors = [
+        item
+        for group in message.tensor_representation_group.values()
+        for item in group.tensor_representation.items()
+    ]
     dense = {
         tensor.dense_tensor.column_name or name: tensor.dense_tensor
-        for group in message.tensor_representation_group.values()
-        for name, tensor in group.tensor_representation.items()
+        for name, tensor in tensors
         if tensor.WhichOneof("kind") == "dense_tensor"
+    }
+    lists = {
+        tensor.varlen_sparse_tensor.column_name or name
+        for name, tensor in tensors
+        if tensor.WhichOneof("kind") == "varlen_sparse_tensor"
     }
     columns, tagged = [], {"label": label_column, "weight": weight_column}
     for feature in message.feature:
         if feature.lifecycle_stage in _UNUSED_STAGES:
             _logger.info("The schema's feature %s is not in use; it is left out.", feature.name)
             continue
-        columns.append(_column(feature, domains, dense.get(feature.name)))
+        is_list = feature.name in lists
+        columns.append(_column(feature, domains, dense.get(feature.name), is_list))
         for role in tagged:
             if role in feature.annotation.tag and not tagged[role]:
                 tagged[role] = feature.name
@@ -125,12 +137,17 @@ def _from_message(
 def _fill_feature(feature: schema_pb2.Feature, column: schema_lib.Feature) -> None:
     feature.name = column.name
     feature.type = _TYPES[column.dtype]
-    if column.default is None:
+    if column.value_count is not None:
+        feature.value_count.min, most = column.value_count
+        if most is not None:
+            feature.value_count.max = most
+    else:
+        feature.shape.SetInParent()
+        for size in column.shape:
+            feature.shape.dim.add(size=size)
+    if column.default is None and not column.is_list:
         feature.presence.min_fraction = 1.0
         feature.presence.min_count = 1
-    feature.shape.SetInParent()
-    for size in column.shape:
-        feature.shape.dim.add(size=size)
     if column.kind == "text":
         feature.natural_language_domain.SetInParent()
     elif column.kind == "date":
@@ -186,6 +203,7 @@ def _column(
     feature: schema_pb2.Feature,
     domains: dict[str, schema_pb2.StringDomain],
     dense: schema_pb2.TensorRepresentation.DenseTensor | None,
+    is_list: bool,
 ) -> schema_lib.Feature:
     if feature.type not in _DTYPES:
         given = schema_pb2.FeatureType.Name(feature.type)
@@ -234,17 +252,19 @@ def _column(
             f"feature {feature.name!r} has type {schema_pb2.FeatureType.Name(feature.type)}, which "
             f"a {kind} does not fit."
         )
+    value_count = _value_count(feature, is_list)
     return schema_lib.Feature(
         feature.name,
         dtype,
-        _shape(feature),
-        _default(feature, dtype, dense),
+        () if value_count else _shape(feature),
+        None if value_count else _default(feature, dtype, dense),
         vocabulary,
         low,
         high,
         categorical,
-        kind=nature,
-        date_format=date_format,
+        kind="" if value_count else nature,
+        date_format="" if value_count else date_format,
+        value_count=value_count,
     )
 
 
@@ -254,24 +274,32 @@ def _date_format(domain: schema_pb2.TimeDomain) -> str:
     return domain.string_format
 
 
-def _shape(feature: schema_pb2.Feature) -> tuple[int, ...]:
+def _value_count(feature: schema_pb2.Feature, is_list: bool) -> tuple[int, int | None] | None:
+    """The least and the most values of an example; None for a feature of fixed shape.
+
+    Args:
+        feature: the declaration.
+        is_list: whether the schema says that it is represented as a list, whatever numbers are declared.
+    """
     kind = feature.WhichOneof("shape_type")
-    if kind == "value_count":
-        low, high = feature.value_count.min, feature.value_count.max
-        if (low, high) in ((1, 1), (0, 1)):
-            return ()
-        if low == high:
-            return (low,)
-        bound = f"{low} to {high}" if high else f"{low} or more"
-        raise errors.SchemaError(
-            f"feature {feature.name!r} has {bound} values an example; a fixed number can be read. "
-            "Give it a shape, or the same min and max in value_count."
-        )
     if kind == "value_counts":
         raise errors.SchemaError(
-            f"feature {feature.name!r} is nested (value_counts); features of a fixed shape can be "
+            f"feature {feature.name!r} is nested (value_counts); lists of values, and values of a fixed shape, can be "
             "read."
         )
+    if kind != "value_count":
+        return (0, None) if is_list else None
+    least = feature.value_count.min
+    most = feature.value_count.max if feature.value_count.HasField("max") else None
+    if is_list or (least != most and (least, most) != (0, 1)):
+        return least, most
+    # Text of a fixed number of values has no other form; numbers have a shape.
+    return (least, most) if feature.type == schema_pb2.BYTES and least > 1 else None
+
+
+def _shape(feature: schema_pb2.Feature) -> tuple[int, ...]:
+    if feature.WhichOneof("shape_type") == "value_count":
+        return (feature.value_count.min,) if feature.value_count.min > 1 else ()
     sizes = tuple(dim.size for dim in feature.shape.dim)
     if any(size < 1 for size in sizes):
         raise errors.SchemaError(

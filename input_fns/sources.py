@@ -8,8 +8,9 @@ import importlib
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import pyarrow as pa
 
-from input_fns import blocks, errors, files, formats, packaged
+from input_fns import blocks, errors, files, formats, list_cells, packaged
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 
@@ -171,6 +172,12 @@ class Source:
 
     def _with_flat_label(self, raw: blocks.RawBlock) -> blocks.RawBlock:
         """The block with a label of `[n, 1]`, as Keras' data sets have it, as `[n]`."""
+        for role, name in (("label", self.label_column), ("weight", self.weight_column)):
+            cells = raw.cells.get(name)
+            if isinstance(cells, pa.Array) and list_cells.is_list(cells.type):
+                raise errors.SchemaError(
+                    f"{raw.path}: the {role} {name!r} holds lists ({cells.type}). Expected one value a row."
+                )
         label = raw.cells.get(self.label_column)
         if not isinstance(label, np.ndarray) or label.ndim == 1:
             return raw

@@ -77,7 +77,7 @@ class _File:
     def __init__(self, path: str, columns: tuple[str, ...]) -> None:
         self._path, self._columns, self._known = path, columns, frozenset(columns)
         self._kinds: dict[str, str] = {}
-        self._lengths: dict[str, int] = {}
+        self._with_lists: set[str] = set()  # columns of which a record had several values
 
     def to_block(self, records: frames.Records) -> blocks.RawBlock:
         """The records that fit, as columns, and those that do not."""
@@ -135,45 +135,27 @@ class _File:
     def _cells(
         self, name: str, lists: example_columns.Lists | None, count: int
     ) -> pa.Array | np.ndarray:
-        """The column's cells of `count` records.
-
-        Raises:
-            SchemaError: the records have different numbers of values, or several byte strings.
-        """
-        known = self._lengths.get(name, 0)
+        """The column's cells of `count` records: single values, until a record has several."""
         if lists is None:
-            if known > 1 and count:
-                raise self._uneven(name, known, known, count)
             kind = _TYPES[self._kinds[name]] if name in self._kinds else pa.null()
-            return (
-                np.zeros((0, known), kind.to_pandas_dtype()) if known > 1 else pa.nulls(count, kind)
-            )
+            return pa.nulls(count, pa.large_list(kind) if name in self._with_lists else kind)
         low, high = int(lists.counts.min()), int(lists.counts.max())
-        if known:
-            low, high = min(low, known), max(high, known)
-        self._lengths[name] = high
         missing = count - len(lists.records)
-        if high > 1 and (low < high or missing):
-            raise self._uneven(name, low, high, missing)
-        if high > 1 and lists.kind == example_columns.BYTES:
-            raise errors.SchemaError(
-                f"{self._path}: column {name!r} holds lists of {high} byte strings. Expected one, or lists of numbers."
-            )
         if high > 1:
+            self._with_lists.add(name)
+        if high > 1 and low == high and not missing and lists.kind != example_columns.BYTES:
             return lists.values.reshape(-1, high)
         values = pa.array(lists.values, _TYPES[lists.kind])
+        if name in self._with_lists:
+            lengths = np.zeros(count, np.int64)
+            lengths[lists.records] = lists.counts
+            offsets = np.concatenate([[0], np.cumsum(lengths)])
+            return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values)
         if not missing:
             return values
         places = np.full(count, -1)
         places[lists.records] = np.arange(len(values))
         return values.take(pa.array(places, mask=places < 0))
-
-    def _uneven(self, name: str, low: int, high: int, missing: int) -> errors.SchemaError:
-        lengths = f"{low} to {high} values" if low < high else f"{high} values"
-        return errors.SchemaError(
-            f"{self._path}: column {name!r} holds lists of different lengths ({lengths}"
-            f"{', and records without a value' if missing else ''}). Expected one length in all records."
-        )
 
 
 def _parse(record: bytes) -> tf.train.Example | None:

@@ -51,6 +51,48 @@ def test_the_flag_goes_before_the_mark() -> None:
     assert read(text, label_column="b").label == schema_lib.Feature("b", "float32")
 
 
+VARLEN = """tensor_representation_group { key: "" value { tensor_representation {
+    key: "t" value { varlen_sparse_tensor { column_name: "a" } } } } }"""
+
+
+@pytest.mark.parametrize(
+    "text, shape, value_count",
+    [
+        ("INT value_count { min: 0 max: 5 }", (), (0, 5)),
+        ("INT value_count { min: 2 }", (), (2, None)),
+        ("BYTES value_count { max: 7 } presence { min_fraction: 0.5 }", (), (0, 7)),
+        ("BYTES value_count { min: 3 max: 3 }", (), (3, 3)),
+        ("INT value_count { min: 3 max: 3 }", (3,), None),
+        ("INT value_count { min: 0 max: 1 }", (), None),
+        (
+            f"INT value_count {{ min: 3 max: 3 }} }} {VARLEN} feature {{ name: 'b' type: INT",
+            (),
+            (3, 3),
+        ),
+        (f"BYTES value_count {{ max: 1 }} }} {VARLEN} feature {{ name: 'b' type: INT", (), (0, 1)),
+        (f"FLOAT }} {VARLEN} feature {{ name: 'b' type: INT", (), (0, None)),
+    ],
+)
+def test_a_varying_number_of_values_is_a_list(
+    text: str, shape: tuple[int, ...], value_count: tuple[int, int | None] | None
+) -> None:
+    feature = read(f'feature {{ name: "a" type: {text} }}').feature("a")
+    assert (feature.shape, feature.value_count) == (shape, value_count)
+    assert feature.default is None or not feature.is_list
+
+
+@pytest.mark.parametrize("value_count", [(0, 5), (3, 3), (0, 1), (1, None)])
+@pytest.mark.parametrize("dtype", ["string", "int64", "float32"])
+def test_lists_are_read_as_they_were_written(
+    dtype: str, value_count: tuple[int, int | None]
+) -> None:
+    vocabulary = ("x", "y") if dtype == "string" else None
+    low = None if dtype == "string" else 0
+    feature = schema_lib.Feature("a", dtype, (), None, vocabulary, low, value_count=value_count)
+    schema = schema_lib.Schema((feature, schema_lib.Feature("b", "int64", (2,))))
+    assert read(schema_proto.to_text(schema)) == schema
+
+
 @pytest.mark.parametrize(
     "text, sentence",
     [
@@ -58,12 +100,12 @@ def test_the_flag_goes_before_the_mark() -> None:
         ("", "s.pbtxt: the schema declares no feature"),
         ('feature { name: "a" type: STRUCT }', "'a' has type STRUCT; BYTES, INT and FLOAT"),
         (
-            'feature { name: "a" type: INT value_count { min: 0 max: 5 } }',
-            "'a' has 0 to 5 values an example; a fixed number can be read",
+            'feature { name: "a" type: INT value_count { min: 5 max: 2 } }',
+            r"'a': value_count goes from 5 to 2; expected 0 <= min <= max\.",
         ),
         (
-            'feature { name: "a" type: INT value_count { min: 2 } }',
-            "'a' has 2 or more values",
+            'feature { name: "a" type: INT value_counts { value_count { min: 2 } } }',
+            r"'a' is nested \(value_counts\); lists of values",
         ),
         ('feature { name: "a" type: INT shape { dim { size: -1 } } }', "dimension must be >= 1"),
         ('feature { name: "a" type: BYTES domain: "d" }', "refers to the string_domain 'd'"),
