@@ -83,6 +83,8 @@ class ColumnScan:
         missing = converted.missing if good is None else converted.missing[good]
         if isinstance(values, blocks.Lists):
             self._update_lists(values)
+        elif self.is_number is None:  # no cell is filled so far: what it is to hold will show
+            self._add_missing(len(missing))
         elif isinstance(values, blocks.Strings):
             self.text.update(values, missing)
             self.dates.update(values, missing)
@@ -107,6 +109,7 @@ class ColumnScan:
             dtype = "float32"
             if has_default:
                 default = float(np.float32(mean))
+            # Whole numbers in the first blocks were no fractions yet.
             low, high = float(np.float32(low)), float(np.float32(high))
         return schema_lib.Feature(
             self.name, dtype, shape, default, None, low, high, value_count=value_count
@@ -165,12 +168,17 @@ class ColumnScan:
             self._lengths = [min(known), max(known)]
         all_there = np.zeros(len(lists.values), bool)
         if isinstance(lists.values, blocks.Strings):
-            tracker: trackers.NumberTracker | trackers.TextTracker = self.text
             self.text.update(lists.values, all_there)
         else:
-            tracker = self.numbers
             self.numbers.update(lists.values, all_there)
-        tracker.missing += int((lengths == 0).sum())
+        self._add_missing(int((lengths == 0).sum()))
+
+    def _add_missing(self, count: int) -> None:
+        """Counts rows without a value for what the column holds; for both while that has not shown."""
+        if self.is_number is not False:
+            self.numbers.missing += count
+        if not self.is_number:
+            self.text.missing += count
 
     def _layout(self) -> tuple[tuple[int, ...], tuple[int, int] | None]:
         """The shape of a value, and the least and the most of them where they are lists of any length."""

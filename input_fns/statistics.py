@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import statistics_pb2
-
-from input_fns import errors
+from input_fns import errors, histograms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +21,9 @@ class NumericStatistics:
         stddev: population standard deviation of the values.
         low: smallest value.
         high: largest value.
+        zeros: values that are 0.
+        histogram: the values in buckets of the same width; empty in files of earlier versions.
+        quantiles: buckets that hold the same number of values each, likewise.
     """
 
     name: str
@@ -34,6 +34,26 @@ class NumericStatistics:
     stddev: float
     low: float
     high: float
+    zeros: int = 0
+    histogram: tuple[histograms.Bucket, ...] = ()
+    quantiles: tuple[histograms.Bucket, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenStatistics:
+    """Of the tokens of a text column, see `tokens.split`, over a sample of its rows.
+
+    Attributes:
+        texts: rows in the sample.
+        average: tokens a row.
+        most: tokens of the row that has most.
+        top: the most frequent tokens and how often each occurs in the sample, most frequent first.
+    """
+
+    texts: int
+    average: float
+    most: int
+    top: tuple[tuple[str, int], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +66,10 @@ class StringStatistics:
         count: rows with a value.
         missing: rows without.
         distinct: different values; at least so many where they were too many to be counted.
-        top: the most frequent values and how often each occurs, most frequent first.
+        top: the most frequent values and how often each occurs, most frequent first; 1,000 at most, of a label all.
+        avg_length: bytes of a value's UTF-8, on average.
+        max_length: bytes of the longest value.
+        tokens: of text of several words, else None.
         days: of dates the days since 1970-01-01, without the time of day; else None.
     """
 
@@ -56,6 +79,9 @@ class StringStatistics:
     missing: int
     distinct: int
     top: tuple[tuple[str, int], ...]
+    avg_length: float = 0.0
+    max_length: int = 0
+    tokens: TokenStatistics | None = None
     days: NumericStatistics | None = None
 
 
@@ -83,16 +109,18 @@ class DatasetStatistics:
         known = ", ".join(column.name for column in self.columns)
         raise errors.InputError(f"No statistics of column {name!r}. Known columns: {known}.")
 
+    def missing_share(self, name: str) -> float:
+        """Of all rows the share without a value in that column."""
+        return self.column(name).missing / self.num_rows if self.num_rows else 0.0
+
 
 def write(statistics: DatasetStatistics, path: str | os.PathLike[str]) -> None:
     """Writes the statistics as text of TFX's DatasetFeatureStatisticsList, renamed into place."""
-    message = statistics_pb2.DatasetFeatureStatisticsList()
-    dataset = message.datasets.add(num_examples=statistics.num_rows)
-    for column in statistics.columns:
-        _fill(dataset.features.add(), column)
+    from input_fns import statistics_proto
+
     temporary = f"{os.fspath(path)}.tmp"
     with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text_format.MessageToString(message, as_utf8=True))
+        file.write(statistics_proto.to_text(statistics))
     os.replace(temporary, path)
 
 
@@ -102,86 +130,13 @@ def read(path: str | os.PathLike[str]) -> DatasetStatistics:
     Raises:
         InputError: the file is not there or not such a file.
     """
-    message = statistics_pb2.DatasetFeatureStatisticsList()
+    from input_fns import statistics_proto
+
     try:
         with open(path, encoding="utf-8") as file:
-            text_format.Parse(file.read(), message)
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+            return statistics_proto.from_text(file.read(), os.fspath(path))
+    except (OSError, UnicodeDecodeError) as error:
         raise errors.InputError(
-            f"Cannot read the statistics {os.fspath(path)}: {error}. Delete the file; the next "
-            "pass over the data writes it anew."
+            f"Cannot read the statistics {os.fspath(path)}: {error}. Expected a statistics.pbtxt, as every pass over "
+            "data writes it."
         ) from error
-    if len(message.datasets) != 1:
-        raise errors.InputError(
-            f"{os.fspath(path)} holds statistics of {len(message.datasets)} data sets, expected 1."
-        )
-    dataset = message.datasets[0]
-    return DatasetStatistics(dataset.num_examples, tuple(_column(f) for f in dataset.features))
-
-
-# TFX has no moments of dates; these go where it keeps statistics of one's own.
-_DAYS = ("mean", "stddev", "low", "high")
-
-_Types = statistics_pb2.FeatureNameStatistics
-_TYPES = {"string": _Types.STRING, "int64": _Types.INT, "float32": _Types.FLOAT}
-_DTYPES = {number: dtype for dtype, number in _TYPES.items()} | {_Types.BYTES: "string"}
-
-
-def _fill(
-    feature: statistics_pb2.FeatureNameStatistics, column: NumericStatistics | StringStatistics
-) -> None:
-    feature.path.step.append(column.name)
-    feature.type = _TYPES[column.dtype]
-    if isinstance(column, NumericStatistics):
-        numbers = feature.num_stats
-        common = numbers.common_stats
-        numbers.mean, numbers.std_dev = column.mean, column.stddev
-        numbers.min, numbers.max = column.low, column.high
-    else:
-        strings = feature.string_stats
-        common = strings.common_stats
-        strings.unique = column.distinct
-        for value, frequency in column.top:
-            strings.top_values.add(value=value, frequency=frequency)
-        if column.days is not None:
-            for field in _DAYS:
-                feature.custom_stats.add(name=f"days_{field}", num=getattr(column.days, field))
-    common.num_non_missing, common.num_missing = column.count, column.missing
-
-
-def _column(
-    feature: statistics_pb2.FeatureNameStatistics,
-) -> NumericStatistics | StringStatistics:
-    name = feature.path.step[-1] if feature.path.step else feature.name
-    dtype = _DTYPES.get(feature.type, "string")
-    if feature.WhichOneof("stats") == "num_stats":
-        numbers = feature.num_stats
-        return NumericStatistics(
-            name,
-            dtype,
-            numbers.common_stats.num_non_missing,
-            numbers.common_stats.num_missing,
-            numbers.mean,
-            numbers.std_dev,
-            numbers.min,
-            numbers.max,
-        )
-    strings = feature.string_stats
-    return StringStatistics(
-        name,
-        dtype,
-        strings.common_stats.num_non_missing,
-        strings.common_stats.num_missing,
-        strings.unique,
-        tuple((top.value, int(top.frequency)) for top in strings.top_values),
-        _days(feature, name),
-    )
-
-
-def _days(feature: statistics_pb2.FeatureNameStatistics, name: str) -> NumericStatistics | None:
-    custom = {statistic.name: statistic.num for statistic in feature.custom_stats}
-    if not all(f"days_{field}" in custom for field in _DAYS):
-        return None
-    common = feature.string_stats.common_stats
-    moments = {field: custom[f"days_{field}"] for field in _DAYS}
-    return NumericStatistics(name, "int64", common.num_non_missing, common.num_missing, **moments)

@@ -94,6 +94,17 @@ def test_a_column_with_empty_cells_has_a_default(
     assert (feature.dtype, feature.default) == (dtype, default)
 
 
+@pytest.mark.parametrize("value, dtype", [("2", "int64"), ("a", "string")])
+def test_a_column_that_begins_with_a_block_of_empty_cells_has_a_default(
+    scan: Scan, monkeypatch: pytest.MonkeyPatch, value: str, dtype: str
+) -> None:
+    monkeypatch.setattr(csv_files, "_BLOCK_BYTES", 100)
+    result = scan(numbers(";" * 200 + ";".join([value] * 200)))
+    assert x_of(result).dtype == dtype and x_of(result).default is not None
+    found = result.statistics.column("x")
+    assert (found.missing, found.count) == (200, 200)
+
+
 def test_a_column_that_was_always_filled_is_required(scan: Scan) -> None:
     schema = scan(numbers("1;2")).schema
     with pytest.raises(

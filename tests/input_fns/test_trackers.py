@@ -8,7 +8,7 @@ from input_fns import conversion, trackers
 
 
 def test_moments_do_not_depend_on_the_blocks() -> None:
-    values = np.random.default_rng(0).normal(1e6, 3.0, 1000)
+    values = np.random.default_rng(0).normal(1e6, 3.0, 1000).astype(np.float32).astype(np.float64)
     missing = np.random.default_rng(1).random(1000) < 0.1
     tracker = trackers.NumberTracker()
     for start, stop in ((0, 1), (1, 400), (400, 400), (400, 1000)):
@@ -17,6 +17,14 @@ def test_moments_do_not_depend_on_the_blocks() -> None:
     assert (found.count, found.missing) == (len(kept), missing.sum())
     np.testing.assert_allclose((found.mean, found.stddev), (kept.mean(), kept.std()), rtol=1e-9)
     assert (found.low, found.high) == (kept.min(), kept.max())
+
+
+def test_fractions_are_taken_as_float32() -> None:
+    tracker = trackers.NumberTracker()
+    tracker.update(np.array([0.1, 0.0]), np.zeros(2, bool))
+    found = tracker.finish("x", "float32")
+    assert found.high == float(np.float32(0.1)) == 2 * found.mean
+    assert found.zeros == 1 and found.quantiles[-1].high == found.high
 
 
 def test_images_are_counted_by_pixel() -> None:
@@ -41,6 +49,7 @@ def test_text_is_counted_as_counter_counts() -> None:
     assert dict(tracker.finish("x").top) == dict(expected)
     assert tracker.finish("x").top[0] == ("a", 5)
     assert tracker.texts() == ("a", "b", "d", "r")
+    assert (tracker.finish("x").avg_length, tracker.finish("x").max_length) == (1.0, 1)
     assert (tracker.count, tracker.missing) == (10, 1)
 
 
