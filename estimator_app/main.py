@@ -18,7 +18,7 @@ from absl import logging as absl_logging
 from estimator_app import program
 
 # Command -> its module, whose `cli` runs it.
-COMMANDS = {"convert": "estimator_app.convert_main"}
+COMMANDS = {"convert": "estimator_app.convert_main", "data": "estimator_app.data_main"}
 
 _USAGE = """
 estimator-train: trains, evaluates and exports an Estimator.
@@ -32,6 +32,7 @@ A second start with the same --model_dir goes on where the first ended. TF_CONFI
 Other commands, each with a --help of its own:
 
   estimator-train convert IN OUT     writes data in another format, in one file or many
+  estimator-train data describe PATH what data holds, with a page of histograms; data --help has more such commands
 
 Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 and 143 interrupted after a checkpoint.
 """

@@ -21,7 +21,7 @@ from absl import app, flags
 EXIT_FAILED = 1
 EXIT_WRONG_REQUEST = 2
 
-_HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull", "-?")
+HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull", "-?")
 
 
 def run(
@@ -37,7 +37,7 @@ def run(
 
     def parse(argv: list[str]) -> list[str]:
         before_ddash = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
-        if any(arg in _HELP for arg in before_ddash):
+        if any(arg in HELP for arg in before_ddash):
             show_help(usage, groups)
         try:
             return flags.FLAGS(argv)
@@ -104,7 +104,8 @@ def help_text(usage: str, groups: Mapping[str, Sequence[str]]) -> str:
             lines.append(
                 textwrap.fill(flag.help, 100, initial_indent=" " * 8, subsequent_indent=" " * 8)
             )
-    lines += ["", "Flags can also stand in a file, one a line: --flagfile=FILE"]
+    if groups:
+        lines += ["", "Flags can also stand in a file, one a line: --flagfile=FILE"]
     return "\n".join(lines)
 
 

@@ -11,12 +11,12 @@ import time
 import pyarrow as pa
 
 from input_fns import bad_rows as bad_rows_lib
-from input_fns import blocks, errors, inference, output_files
+from input_fns import errors, inference, output_files
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources
 from input_fns import statistics as statistics_lib
-from input_fns import writers, writers_rows
+from input_fns import watched_sources, writers, writers_rows
 
 # Called with a title and how many rows there are, if that is known; gives what is called with each block's rows.
 Watch = Callable[[str, int | None], contextlib.AbstractContextManager[Callable[[int], None]]]
@@ -81,7 +81,9 @@ def convert(
         bad_rows_path = output.side_path("bad_rows.csv")
         with bad_rows_lib.Writer(staging.place(bad_rows_path)) as bad_rows:
             with watch("reading", None) as add:
-                found = inference.scan(_Watched(source, add), settings, known, bad_rows)
+                found = inference.scan(
+                    watched_sources.count_rows(source, add), settings, known, bad_rows
+                )
         types = writers_rows.arrow_schema(found.schema, source.column_names)
         _check_holds(output.format, found.schema, found.statistics, types)
         if found.num_rows < output.shards:
@@ -110,20 +112,6 @@ def convert(
         bad_rows_path if bad_rows_path in published else "",
         time.monotonic() - started,
     )
-
-
-class _Watched(sources.Source):
-    """The same source, whose blocks are told of."""
-
-    def __init__(self, source: sources.Source, add: Callable[[int], None]) -> None:
-        vars(self).update(vars(source))  # its files are open to it already
-        self._add = add
-
-    def read(self, shard: blocks.Shard) -> Iterator[blocks.RawBlock]:
-        """See `sources.Source`."""
-        for raw in super().read(shard):
-            yield raw
-            self._add(len(raw.rows))
 
 
 def _watch(

@@ -28,7 +28,7 @@ class TokenTracker:
     """How many tokens texts have, and the most frequent ones.
 
     Of each block `_MAX_TEXTS` different texts at most are looked at, evenly spread. When there are more than twice
-    `MAX_TOKENS` different tokens, the rarer half is forgotten: what is frequent throughout stays and is counted in full.
+    `MAX_TOKENS` different tokens, the rarer half is forgotten: what is frequent throughout stays, counted in full.
     """
 
     def __init__(self) -> None:

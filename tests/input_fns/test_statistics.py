@@ -73,7 +73,7 @@ def test_a_file_of_an_earlier_version_reads(tmp_path: pathlib.Path) -> None:
     (tmp_path / "s.pbtxt").write_text(
         "datasets { num_examples: 5 features { type: INT num_stats { common_stats { num_non_missing: 4 num_missing: 1 }"
         ' mean: 30.5 std_dev: 2.25 min: 17 max: 90 } path { step: "age" } } features { type: STRING string_stats {'
-        ' common_stats { num_non_missing: 5 } unique: 1 top_values { value: "?" frequency: 5 } } path { step: "job" } } }'
+        ' common_stats { num_non_missing: 5} unique: 1 top_values { value: "?" frequency: 5 } } path { step: "job" } }}'
     )
     age, job = statistics.read(tmp_path / "s.pbtxt").columns
     assert age == statistics.NumericStatistics("age", "int64", 4, 1, 30.5, 2.25, 17.0, 90.0)

@@ -1,0 +1,84 @@
+"""What every command that reads data and trains nothing does the same way: how it is asked, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Optional
+
+from absl import flags
+from absl import logging as absl_logging
+
+from estimator_app import data_flags, program, signals
+from input_fns import errors
+from input_fns import settings as input_settings
+
+if TYPE_CHECKING:
+    from input_fns import schema as schema_lib
+    from input_fns import sources
+
+flags.DEFINE_enum(
+    "part",
+    "train",
+    ("train", "eval"),
+    "Which part to take of data that holds both, such as Keras' mnist.npz.",
+)
+
+FLAGS = (*data_flags.NAMES, "part")
+
+
+@contextlib.contextmanager
+def ending(values: flags.FlagValues, target: str) -> Iterator[signals.Signals]:
+    """Ends the program with one sentence and an exit code if what is entered fails or is interrupted.
+
+    Args:
+      values: the flags.
+      target: what is written, where the system does not name it.
+    """
+    if not values["verbosity"].present:
+        absl_logging.set_verbosity(absl_logging.WARNING)
+    with signals.Signals() as caught:
+        try:
+            yield caught
+        except errors.InputError as error:
+            program.fail(str(error))
+        except OSError as error:
+            program.fail(
+                f"Expected to write {error.filename or target}, found: {error.strerror or error}. Make room or "
+                "permissions and start again; nothing was changed.",
+                program.EXIT_FAILED,
+            )
+        except signals.Interrupted as interrupted:
+            print("Interrupted; nothing was written.", file=sys.stderr)
+            sys.exit(interrupted.exit_code)
+
+
+def settings_of(values: flags.FlagValues, path: str) -> input_settings.InputSettings:
+    """Returns how the data at `path` is read.
+
+    Raises:
+      InputError: a value, or a combination of values, that cannot be.
+    """
+    eval_data = path if values.part == "eval" else ""
+    return data_flags.input_settings_from_flags(values, train_data=path, eval_data=eval_data)
+
+
+def open_source(
+    settings: input_settings.InputSettings, part: str
+) -> tuple[Optional[schema_lib.Schema], sources.Source]:
+    """Returns the schema that the settings name, if they do, and the rows; a label is not needed.
+
+    Raises:
+      InputError: the files are not there or not usable.
+    """
+    # Here, so that --help and a wrong flag answer at once.
+    from input_fns import schema as schema_lib
+    from input_fns import sources
+
+    known = None
+    if settings.schema:
+        known = schema_lib.read(settings.schema, settings.label_column, settings.weight_column)
+    # A reader of some formats loads TensorFlow.
+    with program.quiet_native_start():
+        return known, sources.open_source(settings, part, known, needs_label=False)

@@ -1,0 +1,118 @@
+"""Statistics as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from estimator_app import number_text
+from estimator_app.description import Description
+from input_fns import histograms
+from input_fns import statistics as statistics_lib
+
+_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_MAX_TOP = 5
+_MAX_VALUE = 24  # characters
+_TYPES = {"int64": "INT", "float32": "FLOAT", "string": "BYTES"}
+_percent, _short = number_text.percent, number_text.short
+
+
+def describe(found: Description, width: int) -> list[str]:
+    """Returns the lines of a description.
+
+    Args:
+      found: what to show.
+      width: columns of the terminal; the most frequent values are as many as fit.
+    """
+    scan, statistics = found.scan, found.scan.statistics
+    numbers = [c for c in statistics.columns if isinstance(c, statistics_lib.NumericStatistics)]
+    texts = [c for c in statistics.columns if isinstance(c, statistics_lib.StringStatistics)]
+    size = f" of {number_text.size(found.num_bytes)}" if found.num_bytes else ""
+    lines = [
+        f"rows      {scan.num_rows:,} in {number_text.files(found.num_files)}{size}",
+        f"columns   {len(statistics.columns)}: {len(numbers)} of numbers, {len(texts)} of text or classes",
+    ]
+    if scan.bad_rows:
+        first = scan.first_bad_rows[0]
+        lines.append(
+            f"bad rows  {scan.bad_rows:,} left out; the first: row {first.row}"
+            + (f", column {first.column!r}" if first.column else "")
+            + f", expected {first.expected}, found {_clip(first.value)!r}"
+        )
+    if numbers:
+        head = ["numbers", "type", "missing", "zeros", "mean", "sd", "min"]
+        head += [*(f"{share:.0%}" for share in _SHARES), "max", "histogram"]
+        lines += ["", *align([head, *(_number_row(c, statistics) for c in numbers)], {0, 1, 13})]
+    if texts:
+        head = ["text", "type", "missing", "distinct", "length", "most frequent"]
+        rows = [head, *(_text_row(c, statistics) for c in texts)]
+        lines += ["", *(_clip(line, width) for line in align(rows, {0, 1, 5}))]
+    for column in texts:
+        if column.tokens is not None:
+            tokens = column.tokens
+            top = ", ".join(token for token, _ in tokens.top[:12])
+            line = f"{tokens.average:.1f} on average, {tokens.most} at most; most frequent: {top}"
+            lines += ["", _clip(f"tokens of {column.name}: {line}", width)]
+    return lines
+
+
+def align(rows: Sequence[Sequence[str]], left: set[int]) -> list[str]:
+    """Returns a line for each row.
+
+    Args:
+      rows: cells, as many in each row.
+      left: the columns that are aligned to the left, by number; others to the right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return [
+        "  ".join(
+            cell.ljust(width) if number in left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _number_row(
+    column: statistics_lib.NumericStatistics, statistics: statistics_lib.DatasetStatistics
+) -> list[str]:
+    cells = [column.name, _TYPES[column.dtype], _percent(statistics.missing_share(column.name))]
+    if not column.count:
+        return cells + ["-"] * 10 + [""]
+    quantiles = [_short(histograms.quantile(column.quantiles, share)) for share in _SHARES]
+    return [
+        *cells,
+        _percent(column.zeros / column.count),
+        *map(_short, (column.mean, column.stddev, column.low)),
+        *quantiles,
+        _short(column.high),
+        _spark([bucket.count for bucket in column.histogram]),
+    ]
+
+
+def _text_row(
+    column: statistics_lib.StringStatistics, statistics: statistics_lib.DatasetStatistics
+) -> list[str]:
+    top = (
+        f"{_clip(value)} {_percent(count / column.count)}" for value, count in column.top[:_MAX_TOP]
+    )
+    return [
+        column.name,
+        _TYPES[column.dtype],
+        _percent(statistics.missing_share(column.name)),
+        f"{column.distinct:,}",
+        _short(round(column.avg_length, 1)),
+        ", ".join(top),
+    ]
+
+
+def _spark(counts: Sequence[float]) -> str:
+    """The histogram as a line of block characters, two buckets a character; any value at all shows."""
+    pairs = [sum(counts[i : i + 2]) for i in range(0, len(counts), 2)]
+    highest = max(pairs)
+    last = len(_BLOCKS) - 1
+    return "".join(_BLOCKS[max(round(n / highest * last), n > 0)] for n in pairs)
+
+
+def _clip(text: str, width: int = _MAX_VALUE) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"

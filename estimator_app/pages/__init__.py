@@ -1,0 +1,1 @@
+"""Pages of HTML about data: each a file of its own that loads nothing."""
