@@ -2,10 +2,12 @@
 
 What has a field of TFX's stands in it. Statistics of tokens are a custom statistic, as TensorFlow Data Validation
 writes them, and so is what there is no field for: the length of the longest text, the average number of tokens, and of
-how many rows.
+how many rows; of dates the days since 1970-01-01.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import statistics_pb2
@@ -22,6 +24,11 @@ _MAX_LENGTH = "max_length"
 _TOKENS = "nl_statistics"
 _NUM_TEXTS = "num_sequences"
 _AVERAGE_TOKENS = "avg_sequence_length"
+_DAYS = ("mean", "stddev", "low", "high", "zeros")
+_DAY_HISTOGRAMS = (
+    ("days_histogram", _Histogram.STANDARD),
+    ("days_quantiles", _Histogram.QUANTILES),
+)
 
 
 def to_text(statistics: statistics_lib.DatasetStatistics) -> str:
@@ -78,11 +85,16 @@ def _fill_numbers(
         (_Histogram.QUANTILES, column.quantiles),
     ):
         if buckets:
-            histogram = numbers.histograms.add(type=kind)
-            for bucket in buckets:
-                histogram.buckets.add(
-                    low_value=bucket.low, high_value=bucket.high, sample_count=bucket.count
-                )
+            _fill_buckets(numbers.histograms.add(type=kind), buckets)
+
+
+def _fill_buckets(
+    histogram: statistics_pb2.Histogram, buckets: tuple[histograms.Bucket, ...]
+) -> None:
+    for bucket in buckets:
+        histogram.buckets.add(
+            low_value=bucket.low, high_value=bucket.high, sample_count=bucket.count
+        )
 
 
 def _fill_strings(
@@ -107,6 +119,15 @@ def _fill_strings(
         feature.custom_stats.add(name=_TOKENS).any.Pack(message)
         feature.custom_stats.add(name=_NUM_TEXTS, num=tokens.texts)
         feature.custom_stats.add(name=_AVERAGE_TOKENS, num=tokens.average)
+    if column.days is not None:
+        days = column.days
+        for field in _DAYS:
+            feature.custom_stats.add(name=f"days_{field}", num=getattr(days, field))
+        for (name, kind), buckets in zip(_DAY_HISTOGRAMS, (days.histogram, days.quantiles)):
+            if buckets:
+                histogram = feature.custom_stats.add(name=name).histogram
+                histogram.type = kind
+                _fill_buckets(histogram, buckets)
 
 
 def _fill_common(
@@ -133,8 +154,8 @@ def _column(
             numbers.min,
             numbers.max,
             numbers.num_zeros,
-            _buckets(numbers, _Histogram.STANDARD),
-            _buckets(numbers, _Histogram.QUANTILES),
+            _buckets(numbers.histograms, _Histogram.STANDARD),
+            _buckets(numbers.histograms, _Histogram.QUANTILES),
         )
     strings = feature.string_stats
     custom = {statistic.name: statistic for statistic in feature.custom_stats}
@@ -152,11 +173,12 @@ def _column(
         strings.avg_length,
         int(custom[_MAX_LENGTH].num) if _MAX_LENGTH in custom else 0,
         _tokens(custom),
+        _days(custom, name, strings.common_stats),
     )
 
 
-def _buckets(numbers: statistics_pb2.NumericStatistics, kind: int) -> tuple[histograms.Bucket, ...]:
-    found = [histogram for histogram in numbers.histograms if histogram.type == kind]
+def _buckets(given: Iterable[statistics_pb2.Histogram], kind: int) -> tuple[histograms.Bucket, ...]:
+    found = [histogram for histogram in given if histogram.type == kind]
     return tuple(
         histograms.Bucket(bucket.low_value, bucket.high_value, bucket.sample_count)
         for bucket in (found[0].buckets if found else ())
@@ -174,4 +196,26 @@ def _tokens(
         custom[_AVERAGE_TOKENS].num if _AVERAGE_TOKENS in custom else 0.0,
         int(message.max_sequence_length),
         tuple((token.string_token, int(token.frequency)) for token in message.token_statistics),
+    )
+
+
+def _days(
+    custom: dict[str, statistics_pb2.CustomStatistic],
+    name: str,
+    common: statistics_pb2.CommonStatistics,
+) -> statistics_lib.NumericStatistics | None:
+    values = {field: custom[f"days_{field}"].num for field in _DAYS if f"days_{field}" in custom}
+    if not values:
+        return None
+    zeros = int(values.pop("zeros", 0))
+    given = [custom[key].histogram for key, _ in _DAY_HISTOGRAMS if key in custom]
+    return statistics_lib.NumericStatistics(
+        name,
+        "int64",
+        common.num_non_missing,
+        common.num_missing,
+        **values,
+        zeros=zeros,
+        histogram=_buckets(given, _Histogram.STANDARD),
+        quantiles=_buckets(given, _Histogram.QUANTILES),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from estimator_app import number_text
 from estimator_app.description import Description, Images
 from estimator_app.pages import charts, layout
@@ -138,10 +140,13 @@ def _of_text(column: statistics_lib.StringStatistics, missing: float) -> list[st
         "values": f"{column.count:,}",
         "missing": _percent(missing),
     }
-    parts = [
-        charts.missing(missing),
-        charts.values([(value, [count / column.count]) for value, count in shown], tail),
-    ]
+    parts = [charts.missing(missing)]
+    if column.days is not None and column.days.histogram:
+        parts.append(_of_days(column.days))
+    else:
+        parts.append(
+            charts.values([(value, [count / column.count]) for value, count in shown], tail)
+        )
     if column.tokens is not None:
         tokens = column.tokens
         values["tokens, most"] = f"{tokens.average:.1f}, {tokens.most}"
@@ -150,6 +155,19 @@ def _of_text(column: statistics_lib.StringStatistics, missing: float) -> list[st
         )
         parts.append(f'<div class="words">Most frequent tokens: {words}</div>')
     return [*parts, layout.facts(values, ["missing"] if missing else [])]
+
+
+def _of_days(days: statistics_lib.NumericStatistics) -> str:
+    titles = [
+        f"{_day(bucket.low)} to {_day(bucket.high - 1)}: {bucket.count:,.0f}"
+        for bucket in days.histogram
+    ]
+    counts = [bucket.count for bucket in days.histogram]
+    return charts.histogram([counts], titles, (_day(days.low), _day(days.high)))
+
+
+def _day(number: float) -> str:
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=int(number))).isoformat()
 
 
 def _ends(bucket: histograms.Bucket, dtype: str) -> str:

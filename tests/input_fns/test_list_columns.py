@@ -204,7 +204,9 @@ def test_bad_lists_are_left_out_of_shape_and_statistics() -> None:
 
 def test_statistics_of_lists_count_values_and_rows_without() -> None:
     found = scan([["a", "b"], [], ["a"]]).statistics.column("x")
-    assert found == statistics.StringStatistics("x", "string", 3, 1, 2, (("a", 2), ("b", 1)))
+    assert found == statistics.StringStatistics(
+        "x", "string", 3, 1, 2, (("a", 2), ("b", 1)), 1.0, 1
+    )
 
 
 @pytest.mark.parametrize("role", ["label", "weight"])
