@@ -156,9 +156,7 @@ def _measure_keras(data_dir: str) -> None:
     )
     model.compile(keras.optimizers.SGD(SGD_RATE), "sparse_categorical_crossentropy", ["accuracy"])
     images, labels = _read(data_dir, "train")
-    model.fit(
-        images / np.float32(255), labels, batch_size=SGD_BATCH_SIZE, epochs=EPOCHS, verbose=0
-    )
+    model.fit(images / np.float32(255), labels, batch_size=SGD_BATCH_SIZE, epochs=EPOCHS, verbose=0)
     images, labels = _read(data_dir, "t10k")
     sides.report({"accuracy": model.evaluate(images / np.float32(255), labels, verbose=0)[1]})
 

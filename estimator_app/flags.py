@@ -38,6 +38,26 @@ flags.DEFINE_integer(
     "Rows held for shuffling; bounds the memory of the input.",
 )
 flags.DEFINE_bool("cache", _INPUT.cache, "Hold all training rows in memory after the first pass.")
+flags.DEFINE_string(
+    "augment_flip",
+    _INPUT.augment_flip,
+    f"Mirror training images at random: {', '.join(input_settings.FLIPS)}.",
+)
+flags.DEFINE_float(
+    "augment_crop",
+    _INPUT.augment_crop,
+    "Least side of a random window of training images, as a share in (0, 1]; it is resized back.",
+)
+flags.DEFINE_float(
+    "augment_rotation",
+    _INPUT.augment_rotation,
+    "Turn training images at random by up to so many degrees, in [0, 180], to either side.",
+)
+flags.DEFINE_float(
+    "augment_color",
+    _INPUT.augment_color,
+    "Change brightness, contrast and saturation of training images at random by up to this, in [0, 1).",
+)
 
 # Model.
 flags.DEFINE_string(
@@ -95,6 +115,17 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_integer(
     "num_clusters", _MODEL.num_clusters, "Clusters to look for; default: the model's own."
+)
+flags.DEFINE_string(
+    "extractor",
+    _MODEL.extractor,
+    "Feature extractor of transfer: directory of a SavedModel, handle of TensorFlow Hub, or mobilenet_v2.",
+)
+flags.DEFINE_string(
+    "extractor_weights", _MODEL.extractor_weights, "File with the weights of mobilenet_v2."
+)
+flags.DEFINE_bool(
+    "fine_tune", _MODEL.fine_tune, "Train the extractor of transfer too, not the new head alone."
 )
 
 # Training.

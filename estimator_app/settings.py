@@ -44,6 +44,9 @@ class ModelSettings:
         classes, squared error for an amount.
       loss_reduction: one of LOSS_REDUCTIONS; empty means sum_over_batch_size.
       num_clusters: how many clusters are looked for; None means the model's own default.
+      extractor: of `transfer`: directory of a SavedModel, handle of TensorFlow Hub, or "mobilenet_v2".
+      extractor_weights: of `mobilenet_v2`: file with its weights; empty means random ones.
+      fine_tune: whether the extractor is trained too, not the new head alone.
     """
 
     model: str = "dnn_linear"
@@ -59,6 +62,9 @@ class ModelSettings:
     loss: str = ""
     loss_reduction: str = ""
     num_clusters: Optional[int] = None
+    extractor: str = ""
+    extractor_weights: str = ""
+    fine_tune: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from input_fns import blocks, row_streams
+from input_fns import augmentation, blocks, row_streams
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources
@@ -72,7 +72,12 @@ def make_input_fn(
     reader = row_streams.Reader(source, schema, settings, with_label, shard)
     rows = _Rows(reader, settings, mode == "train", _super_batch(columns, settings.batch_size))
     label = schema.label if with_label else None
-    return lambda: _make_dataset(rows, columns, label, label_as)
+    images = augmentation.image_features(schema, settings) if mode == "train" else ()
+    if not images:
+        return lambda: _make_dataset(rows, columns, label, label_as)
+    return lambda: augmentation.apply(
+        _make_dataset(rows, columns, label, label_as), images, settings
+    )
 
 
 class _Rows:

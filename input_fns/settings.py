@@ -8,6 +8,7 @@ from input_fns import errors, formats
 
 TASKS = ("auto", "classification", "regression")
 BAD_ROWS = ("error", "skip")
+FLIPS = ("horizontal", "vertical", "both")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,11 @@ class InputSettings:
         image_size: (height, width) that images are resized to; empty takes the size that all have.
         image_channels: 1 for grey, 3 for colour; 0 takes what the first image has.
         validation_share: of a folder of images, the share that is kept for evaluation; 0 for none.
+        augment_flip: one of FLIPS: training images are mirrored at random; empty for none.
+        augment_crop: least side, in (0, 1], of the window of a training image that is kept, as a share of the image's
+            own; the window's side and place are drawn at random, and it is resized back. 1 keeps all.
+        augment_rotation: degrees, in [0, 180], up to which training images are turned at random, to either side.
+        augment_color: how far, in [0, 1), brightness, contrast and saturation of training images are changed.
         label_column: the column to learn; a packaged data set knows its own.
         weight_column: column of example weights; empty means that all examples weigh the same.
         schema: path of a schema.pbtxt; empty means that the schema is inferred.
@@ -50,6 +56,10 @@ class InputSettings:
     image_size: tuple[int, ...] = ()
     image_channels: int = 0
     validation_share: float = 0.0
+    augment_flip: str = ""
+    augment_crop: float = 1.0
+    augment_rotation: float = 0.0
+    augment_color: float = 0.0
     label_column: str = ""
     weight_column: str = ""
     schema: str = ""
@@ -73,6 +83,7 @@ class InputSettings:
         _check_choice("task", self.task, TASKS)
         _check_choice("bad_rows", self.bad_rows, BAD_ROWS)
         self._check_images()
+        self._check_augmentation()
         _check_at_least("batch_size", self.batch_size, 1)
         _check_at_least("shuffle_buffer", self.shuffle_buffer, 0)
         if self.seed is not None:
@@ -82,6 +93,16 @@ class InputSettings:
                 "--weight_column and --label_column must name two different columns, "
                 f"both are {self.label_column!r}. Change one of them."
             )
+
+    @property
+    def augments(self) -> bool:
+        """Whether training images are changed at random."""
+        return bool(
+            self.augment_flip
+            or self.augment_crop < 1
+            or self.augment_rotation
+            or self.augment_color
+        )
 
     def _check_sources(self) -> None:
         if self.data and (self.train_data or self.eval_data):
@@ -131,6 +152,21 @@ class InputSettings:
         if not 0.0 <= self.validation_share < 1.0:
             raise errors.SettingsError(
                 f"--validation_share must be in [0, 1), not {self.validation_share!r}."
+            )
+
+    def _check_augmentation(self) -> None:
+        _check_choice("augment_flip", self.augment_flip, ("", *FLIPS))
+        if not 0.0 < self.augment_crop <= 1.0:
+            raise errors.SettingsError(
+                f"--augment_crop must be a share of the image's sides in (0, 1], not {self.augment_crop!r}."
+            )
+        if not 0.0 <= self.augment_rotation <= 180.0:
+            raise errors.SettingsError(
+                f"--augment_rotation must be degrees in [0, 180], not {self.augment_rotation!r}."
+            )
+        if not 0.0 <= self.augment_color < 1.0:
+            raise errors.SettingsError(
+                f"--augment_color must be in [0, 1), not {self.augment_color!r}."
             )
 
 

@@ -10,7 +10,7 @@ from estimator_app.models.problem import Problem
 from input_fns import errors
 from input_fns import schema as schema_lib
 
-_DEFAULT_LEARNING_RATE = 0.001
+DEFAULT_LEARNING_RATE = 0.001
 
 # What keras_lib.py calls the output of a model that does not name its own.
 _UNNAMED_OUTPUT = "output_1"
@@ -23,11 +23,19 @@ def output(hidden: Any, schema: schema_lib.Schema) -> Any:
     return keras.layers.Dense(schema.num_classes, "softmax", name="probabilities")(hidden)
 
 
-def compile_to_estimator(model: Any, problem: Problem) -> Any:
-    """Compiles `model` for the label, with the optimizer of the settings, and returns its Estimator."""
+def compile_to_estimator(
+    model: Any, problem: Problem, learning_rate: float = DEFAULT_LEARNING_RATE
+) -> Any:
+    """Compiles `model` for the label, with the optimizer of the settings, and returns its Estimator.
+
+    Args:
+      model: as `to_estimator` takes it, but not compiled.
+      problem: gives the settings and what `to_estimator` needs.
+      learning_rate: of the model's own optimizer, Adam, which the settings may replace.
+    """
     classification = problem.schema.task == "classification"
     model.compile(
-        optimizer=optimizers.make(problem.settings, "adam", _DEFAULT_LEARNING_RATE),
+        optimizer=optimizers.make(problem.settings, "adam", learning_rate),
         loss="sparse_categorical_crossentropy" if classification else "mse",
         metrics=["accuracy"] if classification else ["mae"],
     )

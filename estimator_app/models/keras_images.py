@@ -31,44 +31,44 @@ def mnist_mlp_dropout(problem: Problem) -> Any:
 
 def mlp_300_100(problem: Problem) -> Any:
     """Flatten, Dense 300 relu, Dense 100 relu, softmax: 266,610 parameters."""
-    image = _image(problem)
+    image = image_input(problem)
     hidden = keras.layers.Flatten()(image)
     for units in (300, 100):
         hidden = keras.layers.Dense(units, "relu")(hidden)
-    return _to_estimator(problem, image, hidden)
+    return to_estimator(problem, image, hidden)
 
 
 def cnn_functional(problem: Problem) -> Any:
     """Six convolutions 3 x 3, two of them with stride 2, global average pooling, Dense 32: 141,258 parameters."""
-    image = _image(problem)
-    hidden = _with_channels(image)
+    image = image_input(problem)
+    hidden = with_channels(image)
     for filters, strides in ((32, 1), (32, 2), (64, 1), (64, 2), (64, 1), (64, 1)):
         hidden = keras.layers.Conv2D(filters, 3, strides, "same", activation="relu")(hidden)
     hidden = keras.layers.GlobalAveragePooling2D()(hidden)
-    return _to_estimator(problem, image, keras.layers.Dense(32, "relu")(hidden))
+    return to_estimator(problem, image, keras.layers.Dense(32, "relu")(hidden))
 
 
 def cnn_small(problem: Problem) -> Any:
     """Convolutions 3 x 3 of 32, 64 and 64 filters with pooling between them, Dense 64; images of any size."""
-    image = _image(problem)
+    image = image_input(problem)
     # "same" throughout: an image of a few pixels is not used up.
-    hidden = keras.layers.Conv2D(32, 3, padding="same", activation="relu")(_with_channels(image))
+    hidden = keras.layers.Conv2D(32, 3, padding="same", activation="relu")(with_channels(image))
     for filters in (64, 64):
         hidden = keras.layers.MaxPooling2D(2, padding="same")(hidden)
         hidden = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(hidden)
     hidden = keras.layers.Flatten()(hidden)
-    return _to_estimator(problem, image, keras.layers.Dense(64, "relu")(hidden))
+    return to_estimator(problem, image, keras.layers.Dense(64, "relu")(hidden))
 
 
 def cnn_dropout(problem: Problem) -> Any:
     """Convolutions 5 x 5 of 32 and 64 filters, each pooled, Dense 1024, a dropout of 0.5: 3,274,634 parameters."""
-    image = _image(problem)
-    hidden = _with_channels(image)
+    image = image_input(problem)
+    hidden = with_channels(image)
     for filters in (32, 64):
         hidden = keras.layers.Conv2D(filters, 5, padding="same", activation="relu")(hidden)
         hidden = keras.layers.MaxPooling2D(2, padding="same")(hidden)
     hidden = keras.layers.Dense(1024, "relu")(keras.layers.Flatten()(hidden))
-    return _to_estimator(problem, image, keras.layers.Dropout(_WIDE_DROPOUT)(hidden))
+    return to_estimator(problem, image, keras.layers.Dropout(_WIDE_DROPOUT)(hidden))
 
 
 class ConvolutionalClassifier(keras.Model):
@@ -119,21 +119,21 @@ def is_image(schema: schema_lib.Schema) -> bool:
 
 
 def _mnist_mlp(problem: Problem, dropout: float) -> Any:
-    image = _image(problem)
+    image = image_input(problem)
     hidden = keras.layers.Dense(128, "relu")(keras.layers.Flatten()(image))
     if dropout:
         hidden = keras.layers.Dropout(dropout)(hidden)
-    return _to_estimator(problem, image, hidden)
+    return to_estimator(problem, image, hidden)
 
 
-def _image(problem: Problem) -> Any:
+def image_input(problem: Problem) -> Any:
     """Seeds Keras and returns the model's one input."""
     keras.utils.set_random_seed(problem.config.tf_random_seed)
     feature = problem.schema.features[0]
     return keras.Input(feature.shape, name=feature.name, dtype=feature.dtype)
 
 
-def _with_channels(image: Any) -> Any:
+def with_channels(image: Any) -> Any:
     """Returns the images as `[batch, height, width, channels]`."""
     return keras.layers.Reshape(_shape_with_channels(image.shape[1:]))(image)
 
@@ -142,7 +142,13 @@ def _shape_with_channels(shape: Any) -> tuple[int, ...]:
     return tuple(shape) if len(shape) == 3 else (*shape, 1)
 
 
-def _to_estimator(problem: Problem, image: Any, hidden: Any) -> Any:
+def to_estimator(
+    problem: Problem,
+    image: Any,
+    hidden: Any,
+    learning_rate: float = keras_estimator.DEFAULT_LEARNING_RATE,
+) -> Any:
+    """Returns the Estimator of a softmax on `hidden`; the rate is that of the model's own optimizer."""
     feature = problem.schema.features[0].name
     model = keras.Model({feature: image}, keras_estimator.output(hidden, problem.schema))
-    return keras_estimator.compile_to_estimator(model, problem)
+    return keras_estimator.compile_to_estimator(model, problem, learning_rate)

@@ -13,6 +13,7 @@ from estimator_app.models import (
     keras_estimator,
     keras_images,
     keras_tables,
+    keras_transfer,
     naming,
     premade,
 )
@@ -63,6 +64,12 @@ MODELS = {
     ),
     "mnist_mlp_dropout": Model(
         keras_images.mnist_mlp_dropout, "index", _GRADIENTS, takes_images=True
+    ),
+    "transfer": Model(
+        keras_transfer.transfer,
+        "index",
+        ("extractor", "extractor_weights", "fine_tune", "dropout") + _GRADIENTS,
+        takes_images=True,
     ),
 }
 

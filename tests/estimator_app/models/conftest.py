@@ -8,6 +8,7 @@ import functools
 import pathlib
 
 import pytest
+import tensorflow as tf
 
 from estimator_app import run as run_lib
 from estimator_app import settings as settings_lib
@@ -33,6 +34,7 @@ OTHER = settings_lib.ModelSettings(
     l2=0.001,
     loss_reduction="sum",
     num_clusters=3,
+    fine_tune=True,
 )
 
 KEPT = ("age", "hours-per-week", "education", "gender", "income")
@@ -76,7 +78,26 @@ def run_job(make_settings, small_table, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def job_of(run_job):
+def extractor(tmp_path_factory) -> str:
+    """Path of a SavedModel: `[batch, 12, 12, 3]` -> `[batch, 12, 12, 4]`, with a variable that this does not need."""
+
+    class Extractor(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernel = tf.Variable(tf.random.stateless_normal([3, 3, 3, 4], seed=(1, 2)))
+            self.old_head = tf.Variable([1.0, 2.0])
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 12, 12, 3])])
+        def __call__(self, images: tf.Tensor) -> tf.Tensor:
+            return tf.nn.relu(tf.nn.conv2d(images, self.kernel, 1, "SAME"))
+
+    path = str(tmp_path_factory.mktemp("extractors") / "tiny")
+    tf.saved_model.save(Extractor(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def job_of(run_job, extractor):
     """Returns a function: a model's name -> its job, with another value of every setting that it takes; made once."""
 
     @functools.cache
@@ -87,6 +108,8 @@ def job_of(run_job):
             for field in model.settings
             if getattr(OTHER, field) != SETTINGS[field]
         }
+        if "extractor" in model.settings:
+            changed["extractor"] = extractor
         data = "mnist" if model.takes_images else ""
         return run_job(data=data, model=name, max_steps=3, eval_steps=2, batch_size=8, **changed)
 

@@ -61,7 +61,12 @@ def test_setting_that_a_model_does_not_heed_is_refused(name):
     for field in sorted(set(SETTINGS) - set(taken)):
         value = getattr(OTHER, field)
         if value == SETTINGS[field]:
-            value = {"example_id_column": "row", "loss": "poisson"}[field]
+            value = {
+                "example_id_column": "row",
+                "loss": "poisson",
+                "extractor": "tiny",
+                "extractor_weights": "tiny.h5",
+            }[field]
         settings = settings_lib.ModelSettings(model=name, **{field: value})
         with pytest.raises(
             errors.SettingsError, match=f"Expected --model={name} without --{field}, of which"

@@ -19,6 +19,7 @@ PARAMETERS = {
     "mlp_300_100": 266_610,
     "mnist_mlp": 101_770,
     "mnist_mlp_dropout": 101_770,
+    "transfer": 3 * 3 * 3 * 4 + 4 * 10 + 10,  # with the extractor of conftest.py
 }
 NOT_A_WEIGHT = re.compile("OPTIMIZER_SLOT|optimizer|global_step|training/|_OBJECT_GRAPH")
 
