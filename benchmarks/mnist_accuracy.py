@@ -1,6 +1,6 @@
 """Accuracy of the image models on the whole of MNIST, through `estimator-train` as users run it.
 
-    python -m benchmarks.mnist_accuracy --data_dir=mnist                            the four IDX files of MNIST are in it
+    python -m benchmarks.mnist_accuracy --data_dir=mnist                            with the four IDX files of MNIST
     python -m benchmarks.mnist_accuracy --data_dir=mnist --models=cnn_functional    one of the models
 
 Each line is trained in a process of its own, one after the other, and evaluated on all ten thousand test digits. With
@@ -65,6 +65,12 @@ LINES = (
     Line("cnn_subclassed", (*_ADAM, "--batch_size=64"), 0.9858),
 )
 
+TRANSFER = "transfer"
+# The extractor is trained on the digits below this one, the models to compare on some images of the others.
+KNOWN_DIGITS = 5
+TRANSFER_IMAGES = 1000
+TRANSFER_FLAGS = ("--train_epochs=1", "--batch_size=32")
+
 
 def main() -> None:
     """Prints the table, a line as soon as it is known."""
@@ -72,7 +78,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data_dir", required=True)
-    known = sorted({line.model for line in LINES})
+    known = sorted({line.model for line in LINES} | {TRANSFER})
     parser.add_argument("--models", default=",".join(known), help="comma-separated; default: all")
     flags = parser.parse_args()
     models = flags.models.split(",")
@@ -83,6 +89,8 @@ def main() -> None:
     for line in LINES:
         if line.model in models:
             _measure(line, flags.data_dir)
+    if TRANSFER in models:
+        _measure_transfer(flags.data_dir)
 
 
 def _measure(line: Line, data_dir: str) -> None:
@@ -97,13 +105,38 @@ def _measure(line: Line, data_dir: str) -> None:
     )
     passed = time.perf_counter() - started
     if line.target is None:
-        other = sides.measure("benchmarks.mnist_accuracy", ["side", data_dir])["accuracy"]
+        other = sides.measure("benchmarks.mnist_accuracy", ["keras", data_dir])["accuracy"]
         target, met = f"{other:.4f} +- {NEAR} (Keras)", abs(accuracy - other) <= NEAR
     else:
         target, met = f"at least {line.target:.4f}", accuracy >= line.target
+    _print(line.model, accuracy, target, met, passed, line.flags)
+
+
+def _measure_transfer(data_dir: str) -> None:
+    """Digits that the extractor has never seen: frozen, with a new head, against `cnn_small` on the same images."""
+    with tempfile.TemporaryDirectory() as directory:
+        sides.measure("benchmarks.mnist_accuracy", ["extractor", data_dir, directory])
+        for part, role, count in (("train", "train", TRANSFER_IMAGES), ("t10k", "eval", None)):
+            images, labels = _read(data_dir, part)
+            others = np.flatnonzero(labels >= KNOWN_DIGITS)[:count]
+            path = os.path.join(directory, f"{role}.npz")
+            np.savez(path, image=images[others], label=labels[others] - KNOWN_DIGITS)
+        data = [f"--{role}_data={directory}/{role}.npz" for role in ("train", "eval")]
+        flags = (*data, "--label_column=label", *TRANSFER_FLAGS)
+        other = train((*flags, "--model=cnn_small"))
+        started = time.perf_counter()
+        accuracy = train((*flags, "--model=transfer", f"--extractor={directory}/extractor"))
+        passed = time.perf_counter() - started
+    target = f"above {other:.4f} (cnn_small)"
+    _print(TRANSFER, accuracy, target, accuracy > other, passed, TRANSFER_FLAGS)
+
+
+def _print(
+    model: str, accuracy: float, target: str, met: bool, passed: float, flags: tuple[str, ...]
+) -> None:
     print(
-        f"   {line.model:<15} {accuracy:.4f}   {target:<24} {'yes' if met else 'NO':<5} {passed:5.0f} s  "
-        f"{' '.join(line.flags)}",
+        f"   {model:<15} {accuracy:.4f}   {target:<24} {'yes' if met else 'NO':<5} {passed:5.0f} s  "
+        f"{' '.join(flags)}",
         flush=True,
     )
 
@@ -141,6 +174,26 @@ def _read(data_dir: str, part: str) -> tuple[np.ndarray, np.ndarray]:
     return arrays[0].reshape(-1, 28, 28), arrays[1]
 
 
+def _make_extractor(data_dir: str, directory: str) -> None:
+    """Trains a network on the first digits and saves what is below its last layer."""
+    import tensorflow as tf
+
+    keras: Any = tf.keras
+    keras.utils.set_random_seed(SEED)
+    images, labels = _read(data_dir, "train")
+    known = labels < KNOWN_DIGITS
+    image = keras.Input((28, 28, 1))
+    hidden = keras.layers.Conv2D(32, 3, activation="relu")(image)
+    hidden = keras.layers.MaxPooling2D()(hidden)
+    hidden = keras.layers.Conv2D(32, 3, activation="relu")(hidden)
+    features = keras.layers.Flatten()(keras.layers.MaxPooling2D()(hidden))
+    model = keras.Model(image, keras.layers.Dense(KNOWN_DIGITS, "softmax")(features))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(images[known] / np.float32(255), labels[known], batch_size=64, verbose=0)
+    tf.saved_model.save(keras.Model(image, features), os.path.join(directory, "extractor"))
+    sides.report({})
+
+
 def _measure_keras(data_dir: str) -> None:
     """Reports the accuracy of the same network by `fit`."""
     import tensorflow as tf
@@ -162,7 +215,9 @@ def _measure_keras(data_dir: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["side"]:
+    if sys.argv[1:2] == ["keras"]:
         _measure_keras(sys.argv[2])
+    elif sys.argv[1:2] == ["extractor"]:
+        _make_extractor(sys.argv[2], sys.argv[3])
     else:
         main()

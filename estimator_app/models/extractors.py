@@ -191,8 +191,8 @@ def _image(function: Any, path: str) -> tf.TensorSpec:
         if len(given) == 1 and given[0].shape.rank in (2, 4) and given[0].shape[-1]:
             return taken[0]
     raise errors.SettingsError(
-        f"Expected the SavedModel of --extractor={path} to take [batch, height, width, channels] of float32 and to give "
-        f"[batch, size] or [batch, height, width, size], found {[_say(s) for s in taken]} and "
+        f"Expected the SavedModel of --extractor={path} to take [batch, height, width, channels] of float32 and to "
+        f"give [batch, size] or [batch, height, width, size], found {[_say(s) for s in taken]} and "
         f"{[_say(s) for s in given]}. Export the part of the model that extracts features."
     )
 

@@ -1,14 +1,16 @@
-"""An image classifier on a feature extractor that was trained before: a new head, the extractor frozen or fine-tuned."""
+"""An image classifier on a feature extractor that was trained before: a new head; the extractor is frozen or not."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from estimator_app.compat import keras
-from estimator_app.models import extractors, keras_estimator, keras_images
+from estimator_app.models import extractors, keras_images
 from estimator_app.models.problem import Problem
 from input_fns import errors
 
+# On fixed features the head is a linear model: there is nothing behind it that large steps could spoil.
+_FROZEN_RATE = 0.005
 # A trained extractor is changed by small steps only, or its knowledge is gone before the head knows anything.
 _FINE_TUNING_RATE = 0.0001
 
@@ -36,7 +38,7 @@ def transfer(problem: Problem) -> Any:
         hidden = keras.layers.GlobalAveragePooling2D()(hidden)
     if settings.dropout:
         hidden = keras.layers.Dropout(settings.dropout)(hidden)
-    rate = _FINE_TUNING_RATE if settings.fine_tune else keras_estimator.DEFAULT_LEARNING_RATE
+    rate = _FINE_TUNING_RATE if settings.fine_tune else _FROZEN_RATE
     return keras_images.to_estimator(problem, image, hidden, rate)
 
 
