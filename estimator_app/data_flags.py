@@ -53,7 +53,9 @@ flags.DEFINE_float(
     _INPUT.validation_share,
     "Of a folder of images without a part for evaluation, the share that is kept for it.",
 )
-flags.DEFINE_string("label_column", _INPUT.label_column, "Column to predict.")
+flags.DEFINE_string(
+    "label_column", _INPUT.label_column, "Column to predict, or several separated by commas."
+)
 flags.DEFINE_string(
     "weight_column",
     _INPUT.weight_column,
@@ -65,7 +67,11 @@ flags.DEFINE_string(
     "TFX schema.pbtxt to use instead of inferring one from the data.",
 )
 flags.DEFINE_enum(
-    "task", _INPUT.task, input_settings.TASKS, "What the label is; auto decides from its values."
+    "task",
+    _INPUT.task,
+    input_settings.TASKS,
+    "What the label is; auto decides from its values. multi_label: 0 and 1 of classes that do not exclude each other, "
+    "in a column each or in one of vectors.",
 )
 flags.DEFINE_enum(
     "bad_rows",

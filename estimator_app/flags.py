@@ -113,6 +113,11 @@ flags.DEFINE_enum(
     settings.LOSS_REDUCTIONS,
     "How the losses of a batch's rows become one; default: sum_over_batch_size.",
 )
+flags.DEFINE_list(
+    "head_weights",
+    [],
+    "Of several labels, how much the loss of each counts, in their order, such as 1,0.01; default: all the same.",
+)
 flags.DEFINE_integer(
     "num_clusters", _MODEL.num_clusters, "Clusters to look for; default: the model's own."
 )
@@ -196,14 +201,36 @@ def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:
       ValueError: a value, or a combination of values, that no job can have; one sentence.
     """
     hidden_units = data_flags.whole_numbers("hidden_units", values, "128,64")
+    head_weights = _numbers("head_weights", values, "1,0.01")
     return settings.RunSettings(
         input=data_flags.input_settings_from_flags(values),
         train=_TRAIN(**data_flags.section(_TRAIN, values)),
         model=_MODEL(
-            **data_flags.section(_MODEL, values, hidden_units=hidden_units, **_choices(values))
+            **data_flags.section(
+                _MODEL,
+                values,
+                hidden_units=hidden_units,
+                head_weights=head_weights,
+                **_choices(values),
+            )
         ),
         export=_EXPORT(**data_flags.section(_EXPORT, values)),
     )
+
+
+def _numbers(name: str, values: flags.FlagValues, example: str) -> tuple[float, ...]:
+    """Returns the flag of that name, a list of numbers.
+
+    Raises:
+      ValueError: it is one of something else; the sentence shows the example.
+    """
+    texts = values[name].value or []
+    try:
+        return tuple(float(number) for number in texts)
+    except ValueError:
+        raise ValueError(
+            f"Expected --{name} to be numbers such as {example}; found '{','.join(texts)}'."
+        ) from None
 
 
 def _choices(values: flags.FlagValues) -> dict[str, str]:

@@ -75,8 +75,17 @@ class Data:
         features, labels = next(iter(input_fn()))
         return verification.SampleRows(
             {feature.name: features[feature.name].numpy() for feature in self.schema.features},
-            np.asarray(labels),
+            self._by_column(labels),
         )
+
+    def _by_column(self, labels: Any) -> dict[str, np.ndarray]:
+        """Returns the labels of a batch, as an input function gives them, by the columns they come from."""
+        if self.schema.label is not None:
+            return {self.schema.label.name: np.asarray(labels)}
+        names = [label.name for label in self.schema.labels]
+        if self.schema.multi_label:
+            return dict(zip(names, np.asarray(labels).T, strict=True))
+        return {name: np.asarray(labels[name]) for name in names}
 
 
 def prepare(

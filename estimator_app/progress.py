@@ -6,6 +6,7 @@ The loss is fetched only when something is about to be shown, so that the hook c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import re
 import shutil
 import time
 from typing import Any, Optional, TextIO
@@ -18,6 +19,8 @@ _LINE_EVERY_SECS = 10.0
 
 # What is worth a line after an evaluation, most telling first.
 _TELLING_METRICS = ("accuracy", "auc", "average_loss", "loss", "mae")
+_MAX_TOLD_BY_LABEL = 9
+_THRESHOLD = re.compile(r"/positive_threshold_[0-9.]+$")  # of a MultiLabelHead, over all its classes
 
 
 def make_hook(
@@ -50,9 +53,19 @@ def evaluation_line(step: int, metrics: Mapping[str, Any]) -> str:
 
 
 def metrics_text(metrics: Mapping[str, Any]) -> str:
-    """Returns the telling ones, such as "accuracy 0.8530, auc 0.9047"; empty if there is none."""
-    told = (f"{name} {float(metrics[name]):.4f}" for name in _TELLING_METRICS if name in metrics)
-    return ", ".join(told)
+    """Returns the telling ones, such as "accuracy 0.8530, auc 0.9047"; empty if there is none.
+
+    Of several labels there is one for each, called `<metric>/<label>`; some of them are told.
+    """
+    own = [name for name in _TELLING_METRICS if name in metrics]
+    by_label = [
+        name
+        for telling in ("accuracy", "auc", "average_loss")
+        for name in metrics
+        if name.startswith(f"{telling}/") and not _THRESHOLD.search(name)
+    ]
+    names = own + by_label[:_MAX_TOLD_BY_LABEL]
+    return ", ".join(f"{name} {float(metrics[name]):.4f}" for name in names)
 
 
 class _ProgressHook(tf.compat.v1.train.SessionRunHook):

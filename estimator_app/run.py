@@ -172,7 +172,7 @@ def _make_exporter(
         export_record.ExportRecord(model_dir, settings.export_dir),
         assets_extra={job_dir.SCHEMA: os.path.join(model_dir, job_dir.SCHEMA)},
         on_evaluation=lambda step, metrics: say(progress.evaluation_line(step, metrics)),
-        on_answers=lambda answers: sample.write(model_dir, data.schema, rows, answers),
+        on_answers=lambda answers: sample.write(model_dir, rows, answers),
     )
 
 

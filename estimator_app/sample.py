@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from estimator_app import job_dir, verification
-from input_fns import schema as schema_lib
 
 ROWS = "sample_rows.jsonl"
 PREDICTIONS = "sample_predictions.jsonl"
@@ -23,16 +22,14 @@ PREDICTIONS = "sample_predictions.jsonl"
 
 def write(
     model_dir: str,
-    schema: schema_lib.Schema,
     rows: verification.SampleRows,
     answers: Mapping[str, np.ndarray],
 ) -> None:
-    """Writes both files, JSON, one object a row: features and label by column name; predictions by output name."""
+    """Writes both files, JSON, one object a row: features and labels by column name; predictions by output name."""
     with job_dir.replacing(os.path.join(model_dir, ROWS)) as file:
         for index in range(rows.count):
-            record = {name: _plain(values[index]) for name, values in rows.features.items()}
-            if schema.label is not None and rows.labels is not None:
-                record[schema.label.name] = _plain(rows.labels[index])
+            columns = {**rows.features, **rows.labels}
+            record = {name: _plain(values[index]) for name, values in columns.items()}
             file.write(json.dumps(record) + "\n")
     with job_dir.replacing(os.path.join(model_dir, PREDICTIONS)) as file:
         for index in range(rows.count):

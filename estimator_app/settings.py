@@ -43,6 +43,7 @@ class ModelSettings:
       loss: "poisson" for counts, "logistic" for shares in [0, 1]; empty means the label's own: cross entropy for
         classes, squared error for an amount.
       loss_reduction: one of LOSS_REDUCTIONS; empty means sum_over_batch_size.
+      head_weights: of several labels, how much the loss of each counts, in their order; empty means all the same.
       num_clusters: how many clusters are looked for; None means the model's own default.
       extractor: of `transfer`: directory of a SavedModel, handle of TensorFlow Hub, or "mobilenet_v2".
       extractor_weights: of `mobilenet_v2`: file with its weights; empty means random ones.
@@ -61,6 +62,7 @@ class ModelSettings:
     example_id_column: str = ""
     loss: str = ""
     loss_reduction: str = ""
+    head_weights: tuple[float, ...] = ()
     num_clusters: Optional[int] = None
     extractor: str = ""
     extractor_weights: str = ""
@@ -68,6 +70,7 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
+        object.__setattr__(self, "head_weights", tuple(self.head_weights))
         _require(bool(self.model), "--model to name a model", "an empty value")
         _require(
             bool(self.hidden_units) and all(units >= 1 for units in self.hidden_units),
@@ -92,6 +95,11 @@ class ModelSettings:
         )
         _require(0.0 <= self.l1 < math.inf, "a finite --l1 >= 0", self.l1)
         _require(self.l2 is None or 0.0 <= self.l2 < math.inf, "a finite --l2 >= 0", self.l2)
+        _require(
+            all(0 <= weight < math.inf for weight in self.head_weights),
+            "finite --head_weights >= 0",
+            ",".join(str(weight) for weight in self.head_weights),
+        )
         _require(
             self.num_clusters is None or self.num_clusters >= 1,
             "--num_clusters >= 1",

@@ -31,11 +31,11 @@ class SampleRows:
 
     Attributes:
       features: name -> `[num_rows, *shape]` array; strings as bytes.
-      labels: `[num_rows]` array as the input function delivers them; None where there are none.
+      labels: column name -> `[num_rows, ...]` array of its values; empty where there are none.
     """
 
     features: Mapping[str, np.ndarray]
-    labels: Any = None
+    labels: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -61,18 +61,21 @@ class Comparison:
 def predict_locally(
     estimator: Any, rows: SampleRows, checkpoint_path: str
 ) -> dict[str, np.ndarray]:
-    """Returns the Estimator's own predictions, name -> `[num_rows, ...]` array, from one checkpoint."""
+    """Returns the Estimator's own predictions, name -> `[num_rows, ...]` array, from one checkpoint.
+
+    A `MultiHead` keys them by (head, name); they are called `<head>/<name>`, as in its export.
+    """
 
     def input_fn() -> Any:
         return tf.data.Dataset.from_tensors(dict(rows.features))
 
-    return next(
-        iter(
-            estimator.predict(
-                input_fn, checkpoint_path=checkpoint_path, yield_single_examples=False
-            )
-        )
+    predictions = estimator.predict(
+        input_fn, checkpoint_path=checkpoint_path, yield_single_examples=False
     )
+    return {
+        "/".join(key) if isinstance(key, tuple) else key: value
+        for key, value in next(iter(predictions)).items()
+    }
 
 
 def verify(
@@ -112,6 +115,9 @@ def _check_inputs(name: str, signature: signatures.Signature, schema: schema_lib
     if not name.startswith(f"{receivers.TENSORS}:"):
         return
     wanted = {feature.name: (feature.dtype, (None, *feature.shape)) for feature in schema.features}
+    if signature.method_name in (_CLASSIFY, _REGRESS):
+        # TensorFlow makes these of plain tensors too where there is a single one, of text, as Examples are.
+        wanted = {"inputs": spec for spec in wanted.values()}
     found = {key: (spec.dtype, spec.shape) for key, spec in signature.inputs.items()}
     for key in sorted(set(wanted) | set(found)):
         if wanted.get(key) != found.get(key):
@@ -127,12 +133,14 @@ def _answers(
     serialized: list[bytes],
     rows: SampleRows,
 ) -> Mapping[str, Any]:
+    of_tensors = signature.name.startswith(f"{receivers.TENSORS}:")
+    texts = list(next(iter(rows.features.values()))) if of_tensors else serialized
     if signature.method_name == _CLASSIFY:
-        labels, scores = servable.classify(serialized, signature.name)
+        labels, scores = servable.classify(texts, signature.name)
         return {"classes": labels, "scores": scores}
     if signature.method_name == _REGRESS:
-        return {"outputs": servable.regress(serialized, signature.name)}
-    if signature.name.startswith(f"{receivers.TENSORS}:"):
+        return {"outputs": servable.regress(texts, signature.name)}
+    if of_tensors:
         return servable.predict(dict(rows.features), signature.name)
     return servable.predict(
         {name: np.array(serialized, object) for name in signature.inputs}, signature.name
@@ -152,9 +160,11 @@ def _pairs(
 ) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Returns (output, what the export answers, what the Estimator answers) for everything that both have."""
     names = _HEAD_NAMES.get(signature.method_name, {})
+    prefix = _head_prefix(signature.name, expected)
     pairs = []
     for output, answer in answers.items():
-        name = next((name for name in (*names.get(output, ()), output) if name in expected), None)
+        candidates = [prefix + name for name in (*names.get(output, ()), output)] + [output]
+        name = next((name for name in candidates if name in expected), None)
         if answer is not None and name is not None:
             pairs.append((output, np.asarray(answer), np.asarray(expected[name])))
     if not pairs:
@@ -163,6 +173,19 @@ def _pairs(
             f"({', '.join(sorted(expected))}), found {', '.join(sorted(answers))}."
         )
     return pairs
+
+
+def _head_prefix(signature: str, expected: Mapping[str, np.ndarray]) -> str:
+    """Returns what stands before the name of a prediction of the head that a signature of a `MultiHead` belongs to.
+
+    Such signatures are called `<head>` or `<head>/<kind>`; the default one belongs to the first head.
+    """
+    heads = list(dict.fromkeys(name.rpartition("/")[0] for name in expected if "/" in name))
+    called = signature.removeprefix(f"{receivers.TENSORS}:")
+    own = [head for head in heads if called == head or called.startswith(f"{head}/")]
+    if not own and called == signatures.DEFAULT_NAME:
+        own = heads[:1]
+    return f"{own[0]}/" if own else ""
 
 
 def _difference(what: str, left: np.ndarray, right: np.ndarray) -> float:

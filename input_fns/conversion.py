@@ -47,14 +47,16 @@ class Converter:
 
         Args:
             schema: what the columns hold.
-            with_label: whether label and weight are converted too.
+            with_label: whether labels and weight are converted too.
         """
         self._features = schema.columns if with_label else schema.features
-        self._label, self._weight = schema.label, schema.weight
-        self._classes: tuple[np.ndarray, pa.Array] | None = None
-        if with_label and schema.label is not None and schema.label.vocabulary is not None:
-            values = blocks.as_objects([name.encode() for name in schema.label.vocabulary])
-            self._classes = values, pa.array(schema.label.vocabulary, pa.string())
+        self._weight = schema.weight
+        self._labels = {label.name for label in schema.labels}
+        self._classes: dict[str, tuple[np.ndarray, pa.Array]] = {}  # label -> its classes
+        for label in schema.labels if with_label else ():
+            if label.vocabulary is not None:
+                values = blocks.as_objects([name.encode() for name in label.vocabulary])
+                self._classes[label.name] = values, pa.array(label.vocabulary, pa.string())
 
     def convert(self, raw: blocks.RawBlock) -> tuple[blocks.Block, tuple[blocks.BadRow, ...]]:
         """The rows that fit, and those that do not, in file order.
@@ -83,15 +85,15 @@ class Converter:
                 f"{raw.path}: column {feature.name!r} holds lists ({cells.type}), the schema says one value. Give it a "
                 "shape or a value_count in the schema."
             )
-        elif feature is self._label and self._classes is not None:
-            return _class_column(cells, *self._classes)
+        elif feature.name in self._classes:
+            return _class_column(cells, *self._classes[feature.name])
         elif feature.dtype == "string":
             return _string_column(cells, feature)
         else:
             converted = _number_column(cells, feature)
-        if feature is self._label and feature.categorical and feature.high is not None:
+        if feature.name in self._labels and feature.categorical and feature.high is not None:
             values = converted.values
-            outside = (values < 0) | (values > feature.high)  # type: ignore[operator]
+            outside = _any_of_row((values < 0) | (values > feature.high))  # type: ignore[operator]
             expected = f"a class id from 0 to {feature.high}"
             return dataclasses.replace(converted, bad=converted.bad | outside, expected=expected)
         if feature is self._weight:

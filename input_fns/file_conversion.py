@@ -130,7 +130,7 @@ def _write_shards(
     staging: output_files.Staging,
 ) -> None:
     """Consecutive rows to each file, as many to each as to the others, or one more."""
-    label = found.schema.label.name if found.schema.label else ""
+    label = found.schema.label.name if found.schema.label else ""  # formats without names have one
     size, more = divmod(found.num_rows, output.shards)
     rest = (
         types.empty_table().to_batches()
@@ -171,8 +171,9 @@ def _check_holds(
     """
     entry = writers.WRITERS[format_name]
     if entry.needs_label and schema.label is None:
+        count = f"{len(schema.labels)} are named" if schema.labels else "there is none"
         raise errors.SchemaError(
-            f"{entry.what} holds a label in each row, and there is none. Pass --label_column."
+            f"{entry.what} holds one label in each row, and {count}. Pass --label_column with one column."
         )
     if entry.needs_label and schema.weight is not None:
         raise errors.SchemaError(

@@ -24,7 +24,7 @@ class ScanResult:
     """What the pass found.
 
     Attributes:
-        schema: inferred, or the given one with its label completed.
+        schema: inferred, or the given one with its labels completed.
         statistics: of every column, over the good rows.
         num_rows: good rows.
         bad_rows: rows left out.
@@ -107,19 +107,20 @@ def to_error(bad: blocks.BadRow) -> errors.BadRowError:
 def _make_columns(
     source: sources.Source, schema: schema_lib.Schema | None
 ) -> dict[str, column_scans.ColumnScan]:
-    """One scan a column, in the schema's order: features, label, weight."""
-    label, weight = source.label_column, source.weight_column
+    """One scan a column, in the schema's order: features, labels, weight."""
+    labels, weight = source.label_columns, source.weight_column
     if schema is None:
         source.check_columns(source.column_names, source.column_names)
-        features = {name: None for name in source.column_names if name not in (label, weight)}
+        features = {name: None for name in source.column_names if name not in (*labels, weight)}
         declared: dict[str, schema_lib.Feature | None] = dict(features)
     else:
-        declared = {f.name: f for f in schema.columns if f.name not in (label, weight)}
-        needed = [*declared, *filter(None, (label, weight))]
+        declared = {f.name: f for f in schema.columns if f.name not in (*labels, weight)}
+        needed = [*declared, *filter(None, (*labels, weight))]
         source.check_columns(needed, needed)
     columns = {name: column_scans.ColumnScan(name, feature) for name, feature in declared.items()}
-    if label:
-        columns[label] = label_scans.LabelScan(label, source.task, _known_label(schema, source))
+    for label in labels:
+        known_label = _known_label(label, schema, source)
+        columns[label] = label_scans.LabelScan(label, source.task, known_label)
     if weight:
         known = schema.weight if schema and schema.weight and schema.weight.name == weight else None
         columns[weight] = label_scans.WeightScan(weight, known)
@@ -127,27 +128,31 @@ def _make_columns(
 
 
 def _known_label(
-    schema: schema_lib.Schema | None, source: sources.Source
+    name: str, schema: schema_lib.Schema | None, source: sources.Source
 ) -> schema_lib.Feature | None:
-    """The schema's label, if that is what the source learns and its kind is told."""
-    if schema is None or schema.label is None or schema.label.name != source.label_column:
+    """The schema's label of that name, if its kind is told."""
+    declared = {label.name: label for label in schema.labels} if schema else {}
+    if schema is None or name not in declared:
         return None
     try:
-        task = schema.task
+        task = "multi_label" if schema.multi_label else schema_lib.label_task(declared[name])
     except errors.SchemaError:
         return None  # the pass finds the classes
+    if source.task == "multi_label" and not schema.multi_label:
+        return None  # the pass finds whether it is 0 and 1
     if source.task not in ("auto", task):
         raise errors.SchemaError(
-            f"--task={source.task}, but the schema's label {schema.label.name!r} is one of {task} "
-            f"({schema.label.dtype}). Change one of them."
+            f"--task={source.task}, but the schema's label {name!r} is one of {task} "
+            f"({declared[name].dtype}). Change one of them."
         )
-    return schema.label
+    return declared[name]
 
 
 def _to_schema(
     columns: dict[str, column_scans.ColumnScan], source: sources.Source
 ) -> schema_lib.Schema:
     features = {name: column.feature() for name, column in columns.items()}
-    label = features.pop(source.label_column, None)
+    labels = tuple(features.pop(name) for name in source.label_columns)
     weight = features.pop(source.weight_column, None)
-    return schema_lib.Schema(tuple(features.values()), label, weight)
+    multi_label = source.task == "multi_label" and bool(labels)
+    return schema_lib.Schema(tuple(features.values()), labels, weight, multi_label)

@@ -65,7 +65,7 @@ class LabelScan(column_scans.ColumnScan):
     def summary(self) -> statistics.NumericStatistics | statistics.StringStatistics:
         """Of a class how often each occurs, of an amount its moments."""
         feature = self.feature()
-        if feature.dtype == "string" or feature.categorical:
+        if feature.dtype == "string" or (feature.categorical and not feature.shape):
             return self.text.finish(self.name, feature.dtype, top=len(self.text.counts))
         return self.numbers.finish(self.name, feature.dtype)
 
@@ -75,11 +75,15 @@ class LabelScan(column_scans.ColumnScan):
         return conversion.Converted(values, text.missing, text.bad, "text in UTF-8")
 
     def _may_be_classes(self) -> bool:
+        if self.shape or (self.declared is not None and self.declared.shape):
+            return False
         if self.declared is not None:
             return self.declared.categorical
         return self.text.complete and self._task != "regression"
 
     def _decide(self) -> schema_lib.Feature:
+        if self._task == "multi_label":
+            return self._decide_multi_label()
         if self._task == "regression" and not self.is_number:
             raise errors.InputError(
                 f"--task=regression needs a label of numbers; column {self.name!r} holds text such "
@@ -109,6 +113,18 @@ class LabelScan(column_scans.ColumnScan):
         if self.is_number:
             classes = tuple(sorted(classes, key=lambda text: (float(text), text)))
         return schema_lib.Feature(self.name, "string", vocabulary=classes)
+
+    def _decide_multi_label(self) -> schema_lib.Feature:
+        if not self.is_number or not {self.numbers.low, self.numbers.high} <= {0, 1}:
+            found = f"from {self.numbers.low:g} to {self.numbers.high:g}"
+            raise errors.InputError(
+                f"Expected the label {self.name!r} to hold 0 and 1 for --task=multi_label, found "
+                f"{found if self.is_number else f'text such as {self.text.texts()[0]!r}'}. Correct --label_column or "
+                f"the data; columns of other classes or amounts are learned side by side without --task."
+            )
+        return schema_lib.Feature(
+            self.name, "int64", self.shape, low=0, high=1, categorical=True
+        )
 
     def _is_classes(self) -> bool:
         if self._task == "classification":

@@ -44,7 +44,8 @@ def make_input_fn(
     * features: column name -> `[batch, *shape]` string, int64 or float32, of lists of any length a `tf.SparseTensor` of
       `[batch, longest]`, as `tf.io.parse_example` gives it; the weight, if the schema has one, stands among them for
       "train" and "eval";
-    * label: `[batch]`.
+    * label: `[batch]`; of `schema.multi_label` the 0 and 1 of all classes, `[batch, num_classes]` int64; of several
+      other labels a dict of column name -> `[batch]`.
 
     Args:
         source: the examples.
@@ -67,16 +68,17 @@ def make_input_fn(
     if with_label:
         schema.task  # raises, unless the label and its kind are known
     known = [column.name for column in schema.columns]
-    known += [name for name in (source.label_column, source.weight_column) if name not in known]
+    named = (*source.label_columns, source.weight_column)
+    known += [name for name in named if name not in known]
     source.check_columns([column.name for column in columns], known)
     reader = row_streams.Reader(source, schema, settings, with_label, shard)
     rows = _Rows(reader, settings, mode == "train", _super_batch(columns, settings.batch_size))
-    label = schema.label if with_label else None
+    labelled = schema if with_label else None
     images = augmentation.image_features(schema, settings) if mode == "train" else ()
     if not images:
-        return lambda: _make_dataset(rows, columns, label, label_as)
+        return lambda: _make_dataset(rows, columns, labelled, label_as)
     return lambda: augmentation.apply(
-        _make_dataset(rows, columns, label, label_as), images, settings
+        _make_dataset(rows, columns, labelled, label_as), images, settings
     )
 
 
@@ -182,9 +184,10 @@ def _num_values(column: schema_lib.Feature) -> int:
 def _make_dataset(
     rows: _Rows,
     columns: tuple[schema_lib.Feature, ...],
-    label: schema_lib.Feature | None,
+    labelled: schema_lib.Schema | None,
     label_as: str,
 ) -> tf.data.Dataset:
+    labels = labelled.labels if labelled else ()
     signature: list[tf.TensorSpec] = []
     for column in columns:
         shape = [None] if column.is_list else [None, None, *column.shape]
@@ -209,7 +212,7 @@ def _make_dataset(
             values = next(parts)
             if column.dtype == "string":
                 codes = next(parts)
-                as_index = column is label and label_as == "index"
+                as_index = column in labels and label_as == "index"
                 values = tf.cast(codes, tf.int64) if as_index else tf.gather(values, codes)
             if lengths is not None:
                 rows = tf.RaggedTensor.from_row_lengths(values, tf.reshape(lengths, [-1]), False)
@@ -217,7 +220,14 @@ def _make_dataset(
                     rows, tf.shape(lengths, tf.int64)[1], validate=False
                 )
             features[column.name] = values
-        return features if label is None else (features, features.pop(label.name))
+        if labelled is None:
+            return features
+        apart = {label.name: features.pop(label.name) for label in labels}
+        if labelled.label is not None:
+            return features, apart[labelled.label.name]
+        if labelled.multi_label:
+            return features, tf.stack(list(apart.values()), axis=-1)
+        return features, apart
 
     def to_sparse(features: dict[str, Any], *label: tf.Tensor) -> Any:
         """A batch's lists as sparse tensors, each as wide as the longest of the batch."""

@@ -108,7 +108,7 @@ def from_object(
 
     Args:
         data: see `PythonFormat`.
-        label_column: the column to learn; empty takes the label of pairs.
+        label_column: the column to learn, or several separated by commas; empty takes the label of pairs.
         weight_column: the column of example weights, or empty.
         task: "auto", "classification" or "regression".
         name: stands for the data in messages; empty takes its type's.

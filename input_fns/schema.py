@@ -6,7 +6,9 @@ from a `Schema`; on disk it is TFX's `schema.pbtxt`. TensorFlow is imported only
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
+import math
 import os
 from typing import Any
 
@@ -104,52 +106,56 @@ class Feature:
 
 @dataclasses.dataclass(frozen=True)
 class Schema:
-    """All columns of a data set, in file order, the label and the weight apart.
+    """All columns of a data set, in file order, the labels and the weight apart.
 
     Attributes:
         features: what a model is given, in training and in serving.
-        label: what it learns; None for data without one. Not part of a request.
+        labels: what it learns; empty for data without. Not part of a request.
         weight: the weight of an example in the loss; None when all weigh the same. Not part of a
             request.
+        multi_label: whether the labels are the 0 and 1 of classes that do not exclude each other: a column for each
+            class, or one column of vectors.
     """
 
     features: tuple[Feature, ...]
-    label: Feature | None = None
+    labels: tuple[Feature, ...] = ()
     weight: Feature | None = None
+    multi_label: bool = False
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise errors.SchemaError(f"The schema names {', '.join(twice)} more than once.")
+        if self.multi_label:
+            self._check_multi_label()
 
     @property
     def columns(self) -> tuple[Feature, ...]:
-        """Features, then label, then weight: every column that a training file must have."""
-        return self.features + tuple(c for c in (self.label, self.weight) if c is not None)
+        """Features, then labels, then weight: every column that a training file must have."""
+        return self.features + self.labels + ((self.weight,) if self.weight is not None else ())
+
+    @property
+    def label(self) -> Feature | None:
+        """The label, where there is exactly one."""
+        return self.labels[0] if len(self.labels) == 1 else None
 
     @property
     def task(self) -> str:
-        """The label's kind: "classification" or "regression".
+        """The label's kind, "classification" or "regression"; "multi_label"; "multi_head" of several others.
 
         Raises:
-            SchemaError: there is no label, or it is text or ids without their known values.
+            SchemaError: there is no label, or one is text or ids without the known values.
         """
-        label = self._require_label()
-        if label.dtype == "float32":
-            return "regression"
-        ids = label.categorical and label.high is not None and (label.low or 0) >= 0
-        if label.vocabulary is not None or ids:
-            return "classification"
-        raise errors.SchemaError(
-            f"Label {label.name!r} is {label.dtype} without its known values. Give it a "
-            "string_domain, or an int_domain with is_categorical: true, or type: FLOAT for a "
-            "regression."
-        )
+        self._require_label()
+        if self.multi_label:
+            return "multi_label"
+        tasks = [label_task(label) for label in self.labels]
+        return tasks[0] if len(tasks) == 1 else "multi_head"
 
     @property
     def num_classes(self) -> int:
-        """How many classes the label has.
+        """How many classes the one label has, or how many there are of a multi-label task.
 
         Raises:
             SchemaError: the label is not one of classes.
@@ -163,13 +169,16 @@ class Schema:
         Raises:
             SchemaError: the label is not one of classes.
         """
-        label = self._require_label()
-        if self.task == "regression":
-            raise errors.SchemaError(f"Label {label.name!r} is an amount; it has no classes.")
-        if label.vocabulary is not None:
-            return label.vocabulary
-        assert label.high is not None  # else self.task had raised
-        return tuple(str(i) for i in range(int(label.high) + 1))
+        self._require_label()
+        if self.multi_label and self.label is not None:
+            return tuple(str(i) for i in range(math.prod(self.label.shape)))
+        if self.multi_label:
+            return tuple(label.name for label in self.labels)
+        if self.label is None:
+            raise errors.SchemaError(
+                f"The labels {', '.join(label.name for label in self.labels)} have classes of their own each."
+            )
+        return class_names(self.label)
 
     def feature(self, name: str) -> Feature:
         """The feature of that name.
@@ -183,10 +192,62 @@ class Schema:
         known = ", ".join(feature.name for feature in self.features)
         raise errors.SchemaError(f"Unknown feature {name!r}. Known features: {known}.")
 
-    def _require_label(self) -> Feature:
-        if self.label is None:
+    def _require_label(self) -> None:
+        if not self.labels:
             raise errors.SchemaError("The schema has no label. Pass --label_column.")
-        return self.label
+
+    def _check_multi_label(self) -> None:
+        vectors = [label.name for label in self.labels if label.shape]
+        if vectors and len(self.labels) > 1:
+            raise errors.SchemaError(
+                f"Expected one column of vectors, or a column for each class, as labels of --task=multi_label; found "
+                f"vectors in {', '.join(vectors)} beside other labels. Correct --label_column."
+            )
+        if sum(math.prod(label.shape) for label in self.labels) < 2:
+            names = ", ".join(label.name for label in self.labels) or "no label"
+            raise errors.SchemaError(
+                f"Expected several columns of 0 and 1, or one of vectors of them, as labels of --task=multi_label; "
+                f"found {names}. Name all of them, as in --label_column=a,b,c."
+            )
+
+
+def label_task(label: Feature) -> str:
+    """The kind of one label: "classification" or "regression".
+
+    Raises:
+        SchemaError: it is text or ids without their known values.
+    """
+    if label.dtype == "float32":
+        return "regression"
+    ids = label.categorical and label.high is not None and (label.low or 0) >= 0
+    if label.vocabulary is not None or ids:
+        return "classification"
+    raise errors.SchemaError(
+        f"Label {label.name!r} is {label.dtype} without its known values. Give it a "
+        "string_domain, or an int_domain with is_categorical: true, or type: FLOAT for a "
+        "regression."
+    )
+
+
+def class_names(label: Feature) -> tuple[str, ...]:
+    """The classes of one label as text; a class id is an index into them.
+
+    Raises:
+        SchemaError: the label is not one of classes.
+    """
+    if label_task(label) == "regression":
+        raise errors.SchemaError(f"Label {label.name!r} is an amount; it has no classes.")
+    if label.vocabulary is not None:
+        return label.vocabulary
+    assert label.high is not None  # else label_task had raised
+    return tuple(str(i) for i in range(int(label.high) + 1))
+
+
+def split_names(text: str, known: Sequence[str]) -> tuple[str, ...]:
+    """The columns that a flag names, separated by commas; a known column with a comma in its name is one."""
+    if text in known:
+        return (text,)
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
 
 
 def parse_spec(schema: Schema, with_label: bool = False) -> dict[str, Any]:
@@ -194,7 +255,7 @@ def parse_spec(schema: Schema, with_label: bool = False) -> dict[str, Any]:
 
     Args:
         schema: the columns.
-        with_label: whether label and weight are expected in the examples too.
+        with_label: whether labels and weight are expected in the examples too.
     """
     import tensorflow as tf  # here, so that reading a schema stays cheap
 
@@ -225,10 +286,14 @@ def describe_difference(a: Schema, b: Schema) -> list[str]:
                 lines.append(
                     f"column {name!r}: {field.name} was {_shorten(old)}, is {_shorten(new)}"
                 )
-    for role in ("label", "weight"):
-        old, new = _name_of(getattr(a, role)), _name_of(getattr(b, role))
+    for role, old, new in (
+        ("label", _names_of(a.labels), _names_of(b.labels)),
+        ("weight", _names_of((a.weight,)), _names_of((b.weight,))),
+    ):
         if old != new:
             lines.append(f"the {role} was {old}, is {new}")
+    if a.multi_label != b.multi_label:
+        lines.append(f"multi_label was {a.multi_label}, is {b.multi_label}")
     order = [column.name for column in a.features]
     if not lines and order != [column.name for column in b.features]:
         lines.append("the features stand in another order")
@@ -240,7 +305,7 @@ def read(path: str | os.PathLike[str], label_column: str = "", weight_column: st
 
     Args:
         path: the file.
-        label_column: the label, where the file does not mark it, or another one than it marks.
+        label_column: the labels, separated by commas, where the file does not mark them, or others than it marks.
         weight_column: the weight, likewise.
 
     Raises:
@@ -266,8 +331,8 @@ def write(schema: Schema, path: str | os.PathLike[str]) -> None:
     os.replace(temporary, path)
 
 
-def _name_of(column: Feature | None) -> str:
-    return repr(column.name) if column else "none"
+def _names_of(columns: Sequence[Feature | None]) -> str:
+    return ", ".join(repr(column.name) for column in columns if column) or "none"
 
 
 def _shorten(value: object, limit: int = 60) -> str:

@@ -15,6 +15,7 @@ _TYPES = {"string": schema_pb2.BYTES, "int64": schema_pb2.INT, "float32": schema
 _DTYPES = {number: dtype for dtype, number in _TYPES.items()}
 _EMPTY: dict[str, bytes | int | float] = {"string": b"", "int64": 0, "float32": 0.0}
 _NOT_SERVED = "SERVING"
+_MULTI_LABEL = "multi_label"  # beside the tag "label": 0 and 1 of a class that does not exclude the others
 # Those that are heeded; an image_domain, for example, says nothing that is needed here.
 _DOMAINS = (
     "domain",
@@ -43,10 +44,12 @@ def to_text(schema: schema_lib.Schema) -> str:
     for column in schema.columns:
         feature = message.feature.add()
         _fill_feature(feature, column)
-        for role, marked in (("label", schema.label), ("weight", schema.weight)):
-            if column is marked:
+        for role, marked in (("label", schema.labels), ("weight", (schema.weight,))):
+            if any(column is one for one in marked):
                 feature.annotation.tag.append(role)
                 feature.not_in_environment.append(_NOT_SERVED)
+        if schema.multi_label and "label" in feature.annotation.tag:
+            feature.annotation.tag.append(_MULTI_LABEL)
         if column.is_list:
             group.tensor_representation[column.name].varlen_sparse_tensor.column_name = column.name
         elif column.default is not None:
@@ -64,7 +67,7 @@ def from_text(
     Args:
         text: the file's text.
         path: the file's name, for errors.
-        label_column: the label, where the text does not mark it, or another one than it marks.
+        label_column: the labels, separated by commas, where the text does not mark them, or others than it marks.
         weight_column: the weight, likewise.
 
     Raises:
@@ -104,34 +107,38 @@ def _from_message(
         for name, tensor in tensors
         if tensor.WhichOneof("kind") == "varlen_sparse_tensor"
     }
-    columns, tagged = [], {"label": label_column, "weight": weight_column}
+    columns: list[schema_lib.Feature] = []
+    tags: dict[str, list[str]] = {"label": [], "weight": [], _MULTI_LABEL: []}
     for feature in message.feature:
         if feature.lifecycle_stage in _UNUSED_STAGES:
             _logger.info("The schema's feature %s is not in use; it is left out.", feature.name)
             continue
         is_list = feature.name in lists
         columns.append(_column(feature, domains, dense.get(feature.name), is_list))
-        for role in tagged:
-            if role in feature.annotation.tag and not tagged[role]:
-                tagged[role] = feature.name
+        for tag in set(feature.annotation.tag).intersection(tags):
+            tags[tag].append(feature.name)
     if not columns:
         raise errors.SchemaError("the schema declares no feature.")
     names = [column.name for column in columns]
-    for role, name in tagged.items():
+    labels = schema_lib.split_names(label_column, names) or tuple(tags["label"])
+    weight = weight_column or next(iter(tags["weight"]), "")
+    for role, name in (*(("label", name) for name in labels), ("weight", weight)):
         if name and name not in names:
             raise errors.SchemaError(
                 f"the {role} {name!r} is not among the schema's features: {', '.join(names)}."
             )
+    # A row without a label or a weight teaches nothing, so no default stands in for one.
     roles = {
-        role: next((column for column in columns if column.name == name), None)
-        for role, name in tagged.items()
+        column.name: dataclasses.replace(column, default=None)
+        for column in columns
+        if column.name in (*labels, weight)
     }
-    for role, column in roles.items():
-        if column is not None:
-            # A row without a label teaches nothing, so no default stands in for one.
-            roles[role] = dataclasses.replace(column, default=None)
-    features = tuple(column for column in columns if column.name not in tagged.values())
-    return schema_lib.Schema(features, roles["label"], roles["weight"])
+    return schema_lib.Schema(
+        tuple(column for column in columns if column.name not in roles),
+        tuple(roles[name] for name in labels),
+        roles.get(weight),
+        multi_label=bool(labels) and set(labels) <= set(tags[_MULTI_LABEL]),
+    )
 
 
 def _fill_feature(feature: schema_pb2.Feature, column: schema_lib.Feature) -> None:

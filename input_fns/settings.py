@@ -6,7 +6,7 @@ import dataclasses
 
 from input_fns import errors, formats
 
-TASKS = ("auto", "classification", "regression")
+TASKS = ("auto", "classification", "regression", "multi_label")
 BAD_ROWS = ("error", "skip")
 FLIPS = ("horizontal", "vertical", "both")
 
@@ -34,10 +34,11 @@ class InputSettings:
             own; the window's side and place are drawn at random, and it is resized back. 1 keeps all.
         augment_rotation: degrees, in [0, 180], up to which training images are turned at random, to either side.
         augment_color: how far, in [0, 1), brightness, contrast and saturation of training images are changed.
-        label_column: the column to learn; a packaged data set knows its own.
+        label_column: the column to learn, or several separated by commas; a packaged data set knows its own.
         weight_column: column of example weights; empty means that all examples weigh the same.
         schema: path of a schema.pbtxt; empty means that the schema is inferred.
-        task: "classification", "regression", or "auto" to tell from the label's values.
+        task: "classification", "regression", "multi_label" (0 and 1 of classes that do not exclude each other), or
+            "auto" to tell from the label's values.
         batch_size: examples a batch.
         shuffle_buffer: rows held in memory to shuffle training data; 0 keeps the files' order.
         cache: whether all rows are held in memory after the first pass, however many there are.
@@ -88,10 +89,13 @@ class InputSettings:
         _check_at_least("shuffle_buffer", self.shuffle_buffer, 0)
         if self.seed is not None:
             _check_at_least("seed", self.seed, 0)
-        if self.weight_column and self.weight_column == self.label_column:
+        if self.weight_column and self.weight_column in (
+            self.label_column,
+            *self.label_column.split(","),
+        ):
             raise errors.SettingsError(
                 "--weight_column and --label_column must name two different columns, "
-                f"both are {self.label_column!r}. Change one of them."
+                f"both are {self.weight_column!r}. Change one of them."
             )
 
     @property

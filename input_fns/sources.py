@@ -77,9 +77,9 @@ class Source:
         files: their paths, or what else names them.
         shards: the parts, in the order of the files.
         column_names: the columns of the first file in its order, label and weight included.
-        label_column: the column to learn; empty when the examples have none.
+        label_columns: the columns to learn; empty when the examples have none.
         weight_column: the column of example weights, or empty.
-        task: "auto", "classification" or "regression".
+        task: one of `settings.TASKS`.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class Source:
         Args:
             file_format: reads the files.
             paths: at least one.
-            label_column: the column to learn; empty takes the format's own, if it has one.
+            label_column: the columns to learn, separated by commas; empty takes the format's own, if it has one.
             weight_column: the column of example weights, or empty.
-            task: "auto", "classification" or "regression".
+            task: one of `settings.TASKS`.
 
         Raises:
             FileError: a file is unusable.
@@ -105,12 +105,15 @@ class Source:
         """
         self._format = file_format
         self.files, self.task = tuple(paths), task
-        self.label_column, self.weight_column = label_column or file_format.label, weight_column
+        self.weight_column = weight_column
         self._headers = {path: file_format.columns(path) for path in self.files}
         self.shards = tuple(shard for path in self.files for shard in file_format.shards(path))
         self.column_names = self._headers[self.files[0]]
+        label_column = label_column or file_format.label
+        self.label_columns = schema_lib.split_names(label_column, self.column_names)
+        roles = [*(("label", name) for name in self.label_columns), ("weight", weight_column)]
         for path, header in self._headers.items():
-            for role, name in (("label", self.label_column), ("weight", weight_column)):
+            for role, name in roles:
                 if name and name not in header:
                     raise errors.SchemaError(
                         f"{path} has no {role} column {name!r}. Its columns are: "
@@ -172,21 +175,27 @@ class Source:
 
     def _with_flat_label(self, raw: blocks.RawBlock) -> blocks.RawBlock:
         """The block with a label of `[n, 1]`, as Keras' data sets have it, as `[n]`."""
-        for role, name in (("label", self.label_column), ("weight", self.weight_column)):
+        roles = [*(("label", name) for name in self.label_columns), ("weight", self.weight_column)]
+        for role, name in roles:
             cells = raw.cells.get(name)
             if isinstance(cells, pa.Array) and list_cells.is_list(cells.type):
                 raise errors.SchemaError(
                     f"{raw.path}: the {role} {name!r} holds lists ({cells.type}). Expected one value a row."
                 )
-        label = raw.cells.get(self.label_column)
-        if not isinstance(label, np.ndarray) or label.ndim == 1:
-            return raw
-        if label.shape[1:] != (1,):
-            raise errors.SchemaError(
-                f"{raw.path}: the label {self.label_column!r} has shape {label.shape[1:]}. Expected one value a row; "
-                "of a class its id and not a vector of zeros and a one."
-            )
-        return dataclasses.replace(raw, cells={**raw.cells, self.label_column: label[:, 0]})
+        flat = {}
+        for name in self.label_columns:
+            label = raw.cells[name]
+            if not isinstance(label, np.ndarray) or label.ndim == 1:
+                continue
+            if label.shape[1:] == (1,):
+                flat[name] = label[:, 0]
+            elif self.task != "multi_label":
+                raise errors.SchemaError(
+                    f"{raw.path}: the label {name!r} has shape {label.shape[1:]}. Expected one value a row; of a class "
+                    "its id and not a vector of zeros and a one. Of classes that do not exclude each other vectors are "
+                    "learned with --task=multi_label."
+                )
+        return dataclasses.replace(raw, cells={**raw.cells, **flat}) if flat else raw
 
 
 def open_source(
@@ -210,7 +219,8 @@ def open_source(
         raise ValueError(f"role must be one of {ROLES}, not {role!r}")
     label, weight, task = settings.label_column, settings.weight_column, settings.task
     if schema is not None:
-        label = label or (schema.label.name if schema.label else "")
+        label = label or ",".join(column.name for column in schema.labels)
+        task = "multi_label" if schema.multi_label and task == "auto" else task
         weight = weight or (schema.weight.name if schema.weight else "")
     if settings.data:
         data = packaged.find(settings.data)
@@ -221,7 +231,7 @@ def open_source(
     else:
         file_format, paths = _find_files(settings, role)
     source = Source(file_format, paths, label, weight, task)
-    if needs_label and not source.label_column:
+    if needs_label and not source.label_columns:
         raise errors.SettingsError(
             f"{source.files[0]} does not say which column is to be learned. Pass --label_column; the columns are: "
             f"{', '.join(source.column_names)}."

@@ -86,7 +86,7 @@ def is_vector(kind: pa.DataType) -> bool:
 
 def _type_of(feature: schema_lib.Feature, schema: schema_lib.Schema) -> pa.DataType:
     if feature.dtype == "string":
-        named_by_numbers = feature is schema.label and all(
+        named_by_numbers = feature in schema.labels and all(
             map(_is_whole, feature.vocabulary or ("",))
         )
         return pa.int64() if named_by_numbers else pa.string()

@@ -45,6 +45,8 @@ def build_with_graph_names(build: Callable[[Problem], Any], problem: Problem) ->
 
     def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
         renamed = {names[name]: value for name, value in features.items()}
+        if isinstance(labels, dict):
+            labels = {names[name]: value for name, value in labels.items()}
         return inner.model_fn(renamed, labels, mode, config)
 
     return estimator.Estimator(
@@ -69,7 +71,7 @@ def _renamed(problem: Problem, names: dict[str, str]) -> Problem:
         schema=dataclasses.replace(
             schema,
             features=tuple(rename(feature) for feature in schema.features),
-            label=rename(schema.label),
+            labels=tuple(rename(label) for label in schema.labels),
             weight=rename(schema.weight),
         ),
         statistics=dataclasses.replace(

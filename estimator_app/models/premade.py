@@ -1,4 +1,4 @@
-"""TensorFlow's premade Estimators on feature columns, for a label of classes or an amount."""
+"""TensorFlow's premade Estimators on feature columns, for a label of classes or an amount, or for several labels."""
 
 from __future__ import annotations
 
@@ -7,22 +7,14 @@ from typing import Any
 import tensorflow as tf
 
 from estimator_app.compat import estimator
-from estimator_app.models import columns, optimizers, sdca
+from estimator_app.models import columns, heads, optimizers, sdca
 from estimator_app.models.problem import Problem
-from input_fns import errors
-from input_fns import statistics as statistics_lib
 
 # The deep part's own defaults; the wide part is FTRL with the Estimator's own rate, as in Cheng et al. 2016.
 _DEEP_OPTIMIZER = "adam"
 _DEEP_LEARNING_RATE = 0.001
 _LINEAR_LEARNING_RATE = 0.05
 _BASELINE_LEARNING_RATE = 0.3
-
-# --loss -> (head in the wheel, smallest label, largest label, what such a label is)
-_LOSSES = {
-    "logistic": ("LogisticRegressionHead", 0.0, 1.0, "a share in [0, 1]"),
-    "poisson": ("PoissonRegressionHead", 0.0, float("inf"), "a count, 0 or more"),
-}
 
 
 def baseline(problem: Problem) -> Any:
@@ -90,47 +82,18 @@ def dnn_linear(problem: Problem) -> Any:
 
 
 def _make(problem: Problem, kind: str, **arguments: Any) -> Any:
-    """Returns the premade Estimator of a kind ("Linear", "DNN") with the head that label and --loss ask for."""
-    schema, settings = problem.schema, problem.settings
-    head: dict[str, Any] = {"weight_column": schema.weight.name if schema.weight else None}
-    if settings.loss_reduction:
-        head["loss_reduction"] = settings.loss_reduction
-    if settings.loss:
-        make_head = getattr(estimator, _check_loss(problem))
+    """Returns the premade Estimator of a kind ("Linear", "DNN") with the head that labels and --loss ask for."""
+    schema = problem.schema
+    if schema.task not in ("classification", "regression") or problem.settings.loss:
         return getattr(estimator, f"{kind}Estimator")(
-            head=make_head(**head), config=problem.config, **arguments
+            head=heads.make(problem), config=problem.config, **arguments
         )
+    common = heads.common_arguments(problem)
     if schema.task == "regression":
-        return getattr(estimator, f"{kind}Regressor")(config=problem.config, **head, **arguments)
-    head["n_classes"] = schema.num_classes
-    if schema.label is not None and schema.label.vocabulary is not None:
-        head["label_vocabulary"] = list(schema.label.vocabulary)
-    return getattr(estimator, f"{kind}Classifier")(config=problem.config, **head, **arguments)
-
-
-def _check_loss(problem: Problem) -> str:
-    """Returns the name of the head for --loss.
-
-    Raises:
-      SchemaError: the label is not what the loss is for.
-    """
-    loss, label = problem.settings.loss, problem.schema.label
-    head, low, high, what = _LOSSES[loss]
-    assert label is not None  # else there was no task
-    if problem.schema.task != "regression":
-        raise errors.SchemaError(
-            f"Expected label '{label.name}' to be {what} for --loss={loss}, found classes. Give --task=regression if "
-            f"it is an amount, or leave --loss out."
-        )
-    known = problem.statistics.column(label.name)
-    if isinstance(known, statistics_lib.NumericStatistics) and not (
-        low <= known.low <= known.high <= high
-    ):
-        raise errors.SchemaError(
-            f"Expected label '{label.name}' to be {what} for --loss={loss}, found values from {known.low:g} to "
-            f"{known.high:g}. Correct the data, or leave --loss out."
-        )
-    return head
+        return getattr(estimator, f"{kind}Regressor")(config=problem.config, **common, **arguments)
+    assert schema.label is not None  # else the task were another
+    common.update(heads.classification_arguments(schema.label))
+    return getattr(estimator, f"{kind}Classifier")(config=problem.config, **common, **arguments)
 
 
 def _activation(problem: Problem) -> Any:

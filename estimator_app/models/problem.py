@@ -15,7 +15,7 @@ class Problem:
     """The data to learn from, and how.
 
     Attributes:
-      schema: features and label; `schema.task` is "classification" or "regression".
+      schema: features and label; `schema.task` says what kind of label, or of labels, it is.
       statistics: of the training data, such as mean and standard deviation of each number.
       settings: hidden units, dropout, optimizer, learning rate.
       config: the `RunConfig` to hand to the Estimator; it carries the model directory.

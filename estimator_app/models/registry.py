@@ -35,29 +35,35 @@ class Model:
         as premade heads with `label_vocabulary` take it) or its "index" (int64 class id in [0, num_classes)).
       settings: the fields of `ModelSettings` that it has a use for.
       takes_images: whether the data has to be one feature of images, with a label of classes.
+      takes_labels: whether there may be several labels.
     """
 
     build: Callable[[Problem], Any]
     label_as: str
     settings: tuple[str, ...]
     takes_images: bool = False
+    takes_labels: bool = False
 
 
 _NETWORK = ("hidden_units", "activation", "dropout", "batch_norm")
 _GRADIENTS = ("optimizer", "learning_rate", "l1", "l2")
-_HEAD = ("loss", "loss_reduction")
+_HEAD = ("loss", "loss_reduction", "head_weights")
 
 MODELS = {
-    "baseline": Model(premade.baseline, "value", _GRADIENTS + _HEAD),
+    "baseline": Model(premade.baseline, "value", _GRADIENTS + _HEAD, takes_labels=True),
     "cnn_dropout": Model(keras_images.cnn_dropout, "index", _GRADIENTS, takes_images=True),
     "cnn_functional": Model(keras_images.cnn_functional, "index", _GRADIENTS, takes_images=True),
     "cnn_small": Model(keras_images.cnn_small, "index", _GRADIENTS, takes_images=True),
     "cnn_subclassed": Model(keras_images.cnn_subclassed, "index", _GRADIENTS, takes_images=True),
-    "dnn": Model(premade.dnn, "value", _NETWORK + _GRADIENTS + _HEAD),
-    "dnn_linear": Model(premade.dnn_linear, "value", _NETWORK + _GRADIENTS + _HEAD),
+    "dnn": Model(premade.dnn, "value", _NETWORK + _GRADIENTS + _HEAD, takes_labels=True),
+    "dnn_linear": Model(
+        premade.dnn_linear, "value", _NETWORK + _GRADIENTS + _HEAD, takes_labels=True
+    ),
     "keras_mlp": Model(keras_tables.keras_mlp, "index", _NETWORK + _GRADIENTS),
     "kmeans": Model(clustering.kmeans, "index", ("num_clusters",)),
-    "linear": Model(premade.linear, "value", _GRADIENTS + ("example_id_column",) + _HEAD),
+    "linear": Model(
+        premade.linear, "value", _GRADIENTS + ("example_id_column",) + _HEAD, takes_labels=True
+    ),
     "mlp_300_100": Model(keras_images.mlp_300_100, "index", _GRADIENTS, takes_images=True),
     "mnist_mlp": Model(
         keras_images.mnist_mlp, "index", ("dropout",) + _GRADIENTS, takes_images=True
@@ -140,6 +146,12 @@ def build(model: Model, problem: Problem) -> Any:
             f"{len(schema.features)} feature(s), such as {found}. Use --data=mnist, or a model for tables such as "
             f"keras_mlp."
         )
+    if not model.takes_labels and schema.task in ("multi_label", "multi_head"):
+        able = ", ".join(name for name, known in sorted(MODELS.items()) if known.takes_labels)
+        raise errors.SchemaError(
+            f"Expected one label for --model={problem.settings.model}, found --task=multi_label or several "
+            f"({', '.join(label.name for label in schema.labels)}). Give one --label_column, or take one of {able}."
+        )
     built = (
         naming.build_with_graph_names(model.build, problem)
         if model.build in _BUILT_IN
@@ -162,4 +174,5 @@ def _own_model(name: str) -> Model:
             f"Expected --model={name} to name a function, found {type(function).__name__}. Name the function that "
             f"makes the model."
         )
-    return Model(function, getattr(function, "label_as", "index"), _ALL_SETTINGS)
+    label_as = getattr(function, "label_as", "index")
+    return Model(function, label_as, _ALL_SETTINGS, takes_labels=True)

@@ -73,6 +73,11 @@ def linear_sdca(problem: Problem) -> Any:
 def _check(problem: Problem) -> schema_lib.Feature:
     """Returns the feature that holds the rows' ids."""
     name, schema = problem.settings.example_id_column, problem.schema
+    if schema.label is None or schema.multi_label:
+        raise errors.SettingsError(
+            f"Expected one label for --optimizer=sdca, found {', '.join(label.name for label in schema.labels)}. "
+            f"Choose --optimizer=ftrl."
+        )
     classes = schema.num_classes if schema.task == "classification" else 2
     if problem.settings.loss or classes != 2:
         found = f"--loss={problem.settings.loss}" if problem.settings.loss else f"{classes} classes"

@@ -13,7 +13,7 @@ def convert(
 ) -> tuple[blocks.Block, tuple[blocks.BadRow, ...]]:
     schema = schema_lib.Schema(
         (feature,) if role == "features" else (),
-        feature if role == "label" else None,
+        (feature,) if role == "label" else (),
         feature if role == "weight" else None,
     )
     rows = np.arange(1, len(texts) + 1)

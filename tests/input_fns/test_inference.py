@@ -155,7 +155,7 @@ def test_a_label_of_classes(
     scan: Scan, values: list[str], task: str, expected: tuple[str, ...]
 ) -> None:
     label = label_of(scan, values, task=task)
-    schema = schema_lib.Schema((), label)
+    schema = schema_lib.Schema((), (label,))
     assert (schema.task, schema.label_names) == ("classification", expected)
     assert label.categorical == (expected[0] == "0")
 
@@ -292,7 +292,7 @@ def test_files_must_have_the_same_columns(
 
 def test_a_schema_without_the_classes_is_completed(scan: Scan) -> None:
     schema = schema_lib.Schema(
-        (schema_lib.Feature("x", "float32"),), schema_lib.Feature("y", "string")
+        (schema_lib.Feature("x", "float32"),), (schema_lib.Feature("y", "string"),)
     )
     result = scan(numbers("1;2"), schema)
     assert result.schema.label_names == ("a", "b")

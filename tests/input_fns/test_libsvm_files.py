@@ -108,7 +108,7 @@ def test_a_schema_of_the_user_sets_the_width(
     path = write("1 1:5 3:6\n0 2:7\n")
     schema = schema_lib.Schema(
         (schema_lib.Feature("features", "float32", (2,)),),
-        schema_lib.Feature("label", "int64", low=0, high=1, categorical=True),
+        (schema_lib.Feature("label", "int64", low=0, high=1, categorical=True),),
     )
     schema_lib.write(schema, tmp_path / "schema.pbtxt")
     settings = settings_lib.InputSettings(

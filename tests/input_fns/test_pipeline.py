@@ -226,7 +226,7 @@ def test_files_are_checked_by_the_builder(
 ) -> None:
     schema = schema_lib.Schema(
         (schema_lib.Feature("z", "int64"),),
-        schema_lib.Feature("y", "string", vocabulary=("a", "b")),
+        (schema_lib.Feature("y", "string", vocabulary=("a", "b")),),
     )
     with pytest.raises(errors.SchemaError, match="data.csv misses the column 'z'"):
         make_input_fn(ids, "train", schema)

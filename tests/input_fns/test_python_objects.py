@@ -175,7 +175,7 @@ def test_pairs_know_their_label(kind: str) -> None:
     }
     label = np.arange(10) % 2
     source = python_objects.from_object(PAIRS[kind](features, label))
-    assert source.label_column == "label"
+    assert source.label_columns == ("label",)
     schema = scan(source)
     found = {feature.name: (feature.dtype, feature.shape) for feature in schema.features}
     assert found == {
@@ -401,5 +401,5 @@ def test_a_label_is_one_value_a_row() -> None:
         scan(source)
     assert str(raised.value) == (
         "rows: the label 'label' has shape (4,). Expected one value a row; of a class its id and not a vector of zeros "
-        "and a one."
+        "and a one. Of classes that do not exclude each other vectors are learned with --task=multi_label."
     )

@@ -9,7 +9,7 @@ from input_fns import settings as settings_lib
 from input_fns import sources
 
 SCHEMA = schema_lib.Schema(
-    (schema_lib.Feature("x", "int64"),), schema_lib.Feature("y", "string", vocabulary=("a", "b"))
+    (schema_lib.Feature("x", "int64"),), (schema_lib.Feature("y", "string", vocabulary=("a", "b")),)
 )
 
 

@@ -20,7 +20,7 @@ def make_schema(**changes: object) -> schema_lib.Schema:
             Feature("image", "float32", shape=(2, 3)),
             Feature("pixel", "int64", shape=(2,), default=7),
         ),
-        label=Feature("income", "string", vocabulary=("<=50K", ">50K")),
+        labels=(Feature("income", "string", vocabulary=("<=50K", ">50K")),),
         weight=Feature("fnlwgt", "float32"),
     )
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
@@ -36,7 +36,7 @@ def make_schema(**changes: object) -> schema_lib.Schema:
     ],
 )
 def test_a_schema_survives_its_file(tmp_path: pathlib.Path, label: Feature | None) -> None:
-    schema = make_schema(label=label)
+    schema = make_schema(labels=(label,) if label else ())
     schema_lib.write(schema, tmp_path / "schema.pbtxt")
     again = schema_lib.read(tmp_path / "schema.pbtxt")
     assert again == schema
@@ -63,12 +63,12 @@ def test_the_file_marks_the_label_in_tfx_terms(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_classes_come_from_the_label(label: Feature, task: str, names: tuple[str, ...]) -> None:
-    schema = make_schema(label=label)
+    schema = make_schema(labels=(label,))
     assert (schema.task, schema.label_names, schema.num_classes) == (task, names, len(names))
 
 
 def test_an_amount_is_a_regression_without_classes() -> None:
-    schema = make_schema(label=Feature("y", "float32"))
+    schema = make_schema(labels=(Feature("y", "float32"),))
     assert schema.task == "regression"
     with pytest.raises(errors.SchemaError, match="'y' is an amount; it has no classes"):
         _ = schema.num_classes
@@ -76,9 +76,9 @@ def test_an_amount_is_a_regression_without_classes() -> None:
 
 def test_a_label_of_unknown_kind_says_what_is_missing() -> None:
     with pytest.raises(errors.SchemaError, match="'y' is int64 without its known values"):
-        _ = make_schema(label=Feature("y", "int64")).task
+        _ = make_schema(labels=(Feature("y", "int64"),)).task
     with pytest.raises(errors.SchemaError, match="no label. Pass --label_column"):
-        _ = make_schema(label=None).task
+        _ = make_schema(labels=()).task
 
 
 def test_parse_spec_reads_back_an_example() -> None:
@@ -127,4 +127,4 @@ def test_an_unknown_feature_lists_the_known() -> None:
 
 def test_a_name_may_stand_only_once() -> None:
     with pytest.raises(errors.SchemaError, match="names age more than once"):
-        make_schema(label=Feature("age", "float32"))
+        make_schema(labels=(Feature("age", "float32"),))

@@ -40,12 +40,12 @@ def test_a_given_schema_names_label_and_weight(write_csv: Callable[..., str]) ->
     path = write_csv("a,y,w\n1,2,3\n")
     schema = schema_lib.Schema(
         (schema_lib.Feature("a", "int64"),),
-        schema_lib.Feature("y", "float32"),
+        (schema_lib.Feature("y", "float32"),),
         schema_lib.Feature("w", "float32"),
     )
     settings = settings_lib.InputSettings(train_data=path, schema="schema.pbtxt")
     source = sources.open_source(settings, "train", schema)
-    assert (source.label_column, source.weight_column) == ("y", "w")
+    assert (source.label_columns, source.weight_column) == (("y",), "w")
 
 
 def test_evaluation_data_must_be_given(
@@ -62,7 +62,7 @@ def test_evaluation_data_must_be_given(
 def test_packaged_data_may_be_learned_by_another_column() -> None:
     settings = settings_lib.InputSettings(data="census", label_column="hours-per-week")
     source = sources.open_source(settings, "train")
-    assert (source.label_column, source.task) == ("hours-per-week", "auto")
+    assert (source.label_columns, source.task) == (("hours-per-week",), "auto")
     assert sources.open_source(settings_lib.InputSettings(data="census"), "eval").task != "auto"
 
 

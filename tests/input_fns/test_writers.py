@@ -97,7 +97,7 @@ def read(settings: settings_lib.InputSettings) -> tuple[schema_lib.Schema, pa.Ta
     schema = inference.scan(source, settings).schema
     table = pa.Table.from_batches(writers_rows.read(source, schema, settings))
     features = tuple(sorted(schema.features, key=lambda feature: feature.name))
-    schema = schema_lib.Schema(features, schema.label, schema.weight)
+    schema = schema_lib.Schema(features, schema.labels, schema.weight)
     return schema, table.select(sorted(table.column_names)).combine_chunks()
 
 
@@ -358,7 +358,7 @@ def test_a_given_schema_decides_the_types(tmp_path: pathlib.Path) -> None:
     path = write_table(tmp_path / "in.csv", {"code": ["0123", "0456"], "n": [1, 2]})
     schema = schema_lib.Schema(
         (schema_lib.Feature("code", "string"), schema_lib.Feature("n", "float32")),
-        schema_lib.Feature("y", "string", vocabulary=("b", "a")),
+        (schema_lib.Feature("y", "string", vocabulary=("b", "a")),),
     )
     schema_lib.write(schema, tmp_path / "given.pbtxt")
     result = convert(

@@ -64,6 +64,7 @@ def test_setting_that_a_model_does_not_heed_is_refused(name):
             value = {
                 "example_id_column": "row",
                 "loss": "poisson",
+                "head_weights": (2.0, 1.0),
                 "extractor": "tiny",
                 "extractor_weights": "tiny.h5",
             }[field]
