@@ -20,7 +20,9 @@ _LINE_EVERY_SECS = 10.0
 # What is worth a line after an evaluation, most telling first.
 _TELLING_METRICS = ("accuracy", "auc", "average_loss", "loss", "mae")
 _MAX_TOLD_BY_LABEL = 9
-_THRESHOLD = re.compile(r"/positive_threshold_[0-9.]+$")  # of a MultiLabelHead, over all its classes
+_THRESHOLD = re.compile(
+    r"/positive_threshold_[0-9.]+$"
+)  # of a MultiLabelHead, over all its classes
 
 
 def make_hook(

@@ -93,7 +93,8 @@ class Converter:
             converted = _number_column(cells, feature)
         if feature.name in self._labels and feature.categorical and feature.high is not None:
             values = converted.values
-            outside = _any_of_row((values < 0) | (values > feature.high))  # type: ignore[operator]
+            assert isinstance(values, np.ndarray)  # ids are numbers
+            outside = _any_of_row((values < 0) | (values > feature.high))
             expected = f"a class id from 0 to {feature.high}"
             return dataclasses.replace(converted, bad=converted.bad | outside, expected=expected)
         if feature is self._weight:

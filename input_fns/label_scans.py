@@ -122,9 +122,7 @@ class LabelScan(column_scans.ColumnScan):
                 f"{found if self.is_number else f'text such as {self.text.texts()[0]!r}'}. Correct --label_column or "
                 f"the data; columns of other classes or amounts are learned side by side without --task."
             )
-        return schema_lib.Feature(
-            self.name, "int64", self.shape, low=0, high=1, categorical=True
-        )
+        return schema_lib.Feature(self.name, "int64", self.shape, low=0, high=1, categorical=True)
 
     def _is_classes(self) -> bool:
         if self._task == "classification":

@@ -15,7 +15,9 @@ _TYPES = {"string": schema_pb2.BYTES, "int64": schema_pb2.INT, "float32": schema
 _DTYPES = {number: dtype for dtype, number in _TYPES.items()}
 _EMPTY: dict[str, bytes | int | float] = {"string": b"", "int64": 0, "float32": 0.0}
 _NOT_SERVED = "SERVING"
-_MULTI_LABEL = "multi_label"  # beside the tag "label": 0 and 1 of a class that does not exclude the others
+_MULTI_LABEL = (
+    "multi_label"  # beside the tag "label": 0 and 1 of a class that does not exclude the others
+)
 # Those that are heeded; an image_domain, for example, says nothing that is needed here.
 _DOMAINS = (
     "domain",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from estimator_app import settings as settings_lib
 from estimator_app.compat import estimator
 from estimator_app.models.problem import Problem
 from input_fns import errors

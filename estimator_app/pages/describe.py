@@ -70,7 +70,8 @@ def _card(
 ) -> str:
     missing = found.scan.statistics.missing_share(column.name)
     badges = [layout.badge(_TYPES[column.dtype])]
-    for role, marked in (("label", schema.label), ("weight", schema.weight)):
+    roles = [("weight", schema.weight), *(("label", label) for label in schema.labels)]
+    for role, marked in roles:
         if marked is not None and marked.name == column.name:
             badges.append(layout.badge(role, "role"))
     sort_by = {"place": place, "missing": missing, "distinct": 0.0}

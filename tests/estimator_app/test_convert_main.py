@@ -197,7 +197,10 @@ def test_help_and_tables_load_neither_tensorflow_nor_arrow(rows, tmp_path):
         (["{rows}", "out.csv", "--batch_size=3"], "Unknown command line flag 'batch_size'"),
         (["{rows}", "out.csv", "--label_column=z"], "has no label column 'z'. Its columns are: x"),
         (["{rows}", "out.csv", "--schema=none.pbtxt"], "Cannot read the schema none.pbtxt"),
-        (["{rows}", "out.libsvm"], "LIBSVM holds one label in each row, and there is none. Pass --l"),
+        (
+            ["{rows}", "out.libsvm"],
+            "LIBSVM holds one label in each row, and there is none. Pass --l",
+        ),
         (["{rows}", "out.svm", "--label_column=y"], "LIBSVM cannot hold column 's': it is text."),
         (["{rows}", "{rows}", "--overwrite"], "rows.csv would be read and written. Give another"),
         (

@@ -37,7 +37,7 @@ def scan(
 def declared(**kind: str) -> schema_lib.Schema:
     """A schema that says what `x` is."""
     x = schema_lib.Feature("x", "string", **kind)
-    return schema_lib.Schema((x,), schema_lib.Feature("y", "string", vocabulary=("a", "b")))
+    return schema_lib.Schema((x,), (schema_lib.Feature("y", "string", vocabulary=("a", "b")),))
 
 
 @pytest.mark.parametrize(

@@ -83,12 +83,17 @@ def test_a_server_answers_with_every_head(run_job, mixed):
 
 def test_head_weights_multiply_the_losses(run_job):
     job = run_job(
-        model="baseline", label_column="income,hours-per-week", head_weights=(1.0, 0.01), max_steps=2
+        model="baseline",
+        label_column="income,hours-per-week",
+        head_weights=(1.0, 0.01),
+        max_steps=2,
     )
     metrics = job.result.metrics
     wanted = metrics["loss/income"] + 0.01 * metrics["loss/hours-per-week"]
     assert metrics["loss"] == pytest.approx(wanted, rel=1e-5)
-    with pytest.raises(errors.SettingsError, match="for each of the labels income, gender, found 1"):
+    with pytest.raises(
+        errors.SettingsError, match="for each of the labels income, gender, found 1"
+    ):
         run_job(model="dnn", label_column="income,gender", head_weights=(1.0,))
     with pytest.raises(errors.SettingsError, match="several labels .* found --task=classification"):
         run_job(model="linear", head_weights=(1.0,), loss="poisson")
@@ -122,7 +127,10 @@ def test_tags_that_do_not_exclude_each_other(run_job, tags, model):
     "changes, sentence",
     [
         ({"model": "keras_mlp"}, "one label for --model=keras_mlp, found .* one of baseline, dnn"),
-        ({"model": "linear", "optimizer": "sdca", "example_id_column": "row"}, "one label for --opt"),
+        (
+            {"model": "linear", "optimizer": "sdca", "example_id_column": "row"},
+            "one label for --opt",
+        ),
         ({"model": "linear", "loss": "poisson"}, "Expected label 'income' to be a count"),
     ],
 )
