@@ -109,7 +109,7 @@ def test_tags_that_do_not_exclude_each_other(run_job, tags, model):
         task="multi_label",
         max_steps=100,
         batch_size=30,
-        learning_rate=0.05,
+        learning_rate={"baseline": 1.0, "dnn_linear": 0.05}[model],
     )
     metrics = job.result.metrics
     assert {"auc", "average_loss", "auc/sad", "accuracy/positive_threshold_0.5"} < set(metrics)
