@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from input_fns import augmentation, blocks, row_streams
+from input_fns import augmentation, blocks, exit_guard, row_streams
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources
@@ -199,10 +199,13 @@ def _make_dataset(
         else:
             signature.append(tf.TensorSpec(shape, column.dtype))
 
-    def generate() -> Iterator[tuple[np.ndarray, ...]]:
+    def flat_parts() -> Iterator[tuple[np.ndarray, ...]]:
         for block in rows.super_batches():
             for part in rows.cut(block):
                 yield _flatten(part, columns, rows.batch_of(part))
+
+    def generate() -> Iterator[tuple[np.ndarray, ...]]:
+        return exit_guard.watched(flat_parts())
 
     def to_batches(*arrays: tf.Tensor) -> Any:
         parts = iter(arrays)
