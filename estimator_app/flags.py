@@ -37,7 +37,29 @@ flags.DEFINE_integer(
     _INPUT.shuffle_buffer,
     "Rows held for shuffling; bounds the memory of the input.",
 )
-flags.DEFINE_bool("cache", _INPUT.cache, "Hold all training rows in memory after the first pass.")
+flags.DEFINE_enum(
+    "cache",
+    _INPUT.cache,
+    input_settings.CACHES,
+    "Hold all rows ready after the first pass: in memory, in a file that is mapped into memory, or auto: in memory up to "
+    "--cache_limit_gb, else in a file. Each epoch is then a shuffle of all rows.",
+)
+flags.DEFINE_float("cache_limit_gb", _INPUT.cache_limit_gb, "Gigabytes for --cache=auto.")
+flags.DEFINE_string(
+    "cache_dir", _INPUT.cache_dir, "Directory of the cache's files; default: MODEL_DIR/cache."
+)
+flags.DEFINE_integer(
+    "read_threads",
+    _INPUT.read_threads,
+    "Threads that read ahead in data of several files or row groups; default: one for each four cores, at most 4.",
+)
+flags.DEFINE_enum(
+    "class_balance",
+    _INPUT.class_balance,
+    input_settings.CLASS_BALANCES,
+    "Let rare classes count as much as frequent ones in training: by weights in the loss, or by sampling their rows more "
+    "often.",
+)
 flags.DEFINE_string(
     "augment_flip",
     _INPUT.augment_flip,
@@ -158,6 +180,11 @@ flags.DEFINE_integer(
     "save_summary_steps", _TRAIN.save_summary_steps, "Steps between points of TensorBoard's curves."
 )
 flags.DEFINE_integer("seed", _TRAIN.seed, "Seed of initial weights, dropout and the order of rows.")
+flags.DEFINE_bool(
+    "deterministic",
+    _TRAIN.deterministic,
+    "Make two runs with the same seed equal to the last bit; slower. (The order of rows is equal without it.)",
+)
 
 # Export.
 flags.DEFINE_string(

@@ -21,6 +21,8 @@ RESULT = "run_result.json"
 SCHEMA = "schema.pbtxt"
 STATISTICS = "statistics.pbtxt"
 BAD_ROWS = "bad_rows.csv"
+CACHE = "cache"
+POSITIONS = "input_positions.json"
 LOCK = ".lock"
 
 # What makes a job that job: the model, the data it learns from and what is learnt. The rest may change between starts.
@@ -30,6 +32,7 @@ _FIXED = {
         *("data", "train_data", "train_query", "format", "columns", "delimiter"),
         *("image_size", "image_channels", "validation_share"),
         *("label_column", "weight_column", "schema", "task", "bad_rows"),
+        "class_balance",
     ),
 }
 

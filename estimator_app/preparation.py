@@ -14,7 +14,7 @@ from estimator_app import job_dir
 from estimator_app import settings as settings_lib
 from estimator_app import verification
 from input_fns import bad_rows as bad_rows_lib
-from input_fns import errors, inference, pipeline
+from input_fns import balance, errors, inference, pipeline, row_order
 from input_fns import schema as schema_lib
 from input_fns import settings as input_settings
 from input_fns import sources
@@ -43,21 +43,45 @@ class Data:
     train: sources.Source
     eval: sources.Source
 
+    @property
+    def model_schema(self) -> schema_lib.Schema:
+        """The schema of what the input functions give: with the weight of --class_balance=weights."""
+        balanced = self.settings.class_balance == "weights"
+        return balance.with_weight(self.schema) if balanced else self.schema
+
     def train_input_fn(
-        self, label_as: str, shard: tuple[int, int], start_step: int
-    ) -> Callable[[], Any]:
+        self,
+        label_as: str,
+        shard: tuple[int, int],
+        start_step: int,
+        start: Optional[row_order.Position],
+    ) -> pipeline.InputFn:
         """Returns the input function of training: shuffled, without end.
 
         Args:
           label_as: "value" or "index", see `registry.Model`.
           shard: (index, count) of this worker.
-          start_step: the step that training goes on from. It changes the order, so that a job that is resumed over and
-            over does not see the same first rows each time.
+          start_step: the step that training goes on from.
+          start: where in the data it stood then. If that is not known the step changes the order, so that a job that is
+            resumed over and over does not see the same first rows each time.
+
+        Raises:
+          SchemaError: the label cannot be balanced.
         """
-        seed = None if self.settings.seed is None else self.settings.seed + start_step
-        settings = dataclasses.replace(self.settings, seed=seed)
+        settings, class_weights = self.settings, None
+        if settings.seed is not None:
+            settings = dataclasses.replace(settings, seed=settings.seed + start_step)
+        if settings.class_balance != "none":
+            class_weights = balance.class_weights(self.schema, self.statistics)
         return pipeline.make_input_fn(
-            self.train, self.schema, settings, "train", label_as=label_as, shard=shard
+            self.train,
+            self.schema,
+            settings,
+            "train",
+            label_as=label_as,
+            shard=shard,
+            start=start,
+            class_weights=class_weights,
         )
 
     def eval_input_fn(self, label_as: str) -> Callable[[], Any]:
@@ -68,7 +92,9 @@ class Data:
 
     def sample_rows(self, count: int) -> verification.SampleRows:
         """Returns the first `count` evaluation rows, labels as values."""
-        settings = dataclasses.replace(self.settings, batch_size=count)
+        settings = dataclasses.replace(
+            self.settings, batch_size=count, cache="none", class_balance="none"
+        )
         input_fn = pipeline.make_input_fn(
             self.eval, self.schema, settings, "eval", label_as="value"
         )
@@ -126,10 +152,16 @@ def prepare(
         statistics=known_statistics or scanned.statistics,
         num_train_rows=scanned.num_rows,
         bad_rows=bad_rows,
-        settings=settings.input,
+        settings=_with_cache_dir(settings),
         train=train,
         eval=evaluation,
     )
+
+
+def _with_cache_dir(settings: settings_lib.RunSettings) -> input_settings.InputSettings:
+    given = settings.input
+    directory = given.cache_dir or os.path.join(settings.train.model_dir, job_dir.CACHE)
+    return dataclasses.replace(given, cache_dir=directory)
 
 
 def record(settings: settings_lib.RunSettings, data: Data) -> None:

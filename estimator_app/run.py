@@ -14,6 +14,7 @@ import tensorflow as tf
 from estimator_app import (
     export_record,
     exporters,
+    input_positions,
     interruption,
     job_dir,
     preparation,
@@ -50,6 +51,8 @@ def run(
     """
     say = progress.make_sayer(settings.train.progress, progress_stream)
     config = training.make_run_config(settings.train)
+    if settings.train.deterministic:
+        tf.config.experimental.enable_op_determinism()
     with contextlib.ExitStack() as stack:
         # A parameter server waits inside TensorFlow, where Python's handlers do not run; it has nothing to save either.
         interrupted = stack.enter_context(interruption.Interruption(config.task_type != "ps"))
@@ -68,19 +71,21 @@ def run(
             preparation.record(settings, data)
 
         estimator = registry.build(
-            model, Problem(data.schema, data.statistics, settings.model, config)
+            model, Problem(data.model_schema, data.statistics, settings.model, config)
         )
-        inputs = training.Inputs(
-            train=data.train_input_fn(
-                model.label_as, _shard(config), _checkpoint_step(settings.train.model_dir)
-            ),
-            eval=data.eval_input_fn(model.label_as),
-        )
+        inputs, listeners = _make_inputs(settings, data, model.label_as, config)
         exporter = _make_exporter(settings, data, say)
         started = time.monotonic()
         try:
             metrics = _train(
-                settings, estimator, inputs, max_steps, exporter, interrupted, progress_stream
+                settings,
+                estimator,
+                inputs,
+                max_steps,
+                exporter,
+                interrupted,
+                listeners,
+                progress_stream,
             )
         except BaseException:
             if config.is_chief:  # the others' saves are the chief's to finish
@@ -133,6 +138,7 @@ def _train(
     max_steps: int,
     exporter: exporters.PublishingExporter,
     interrupted: interruption.Interruption,
+    saving_listeners: list[Any],
     progress_stream: Optional[TextIO],
 ) -> Mapping[str, Any]:
     """Trains what is left to train; a job that was killed between its last step and its export only gets the rest."""
@@ -154,9 +160,24 @@ def _train(
         settings.train,
         exporter,
         train_hooks=hooks + ([bar] if bar else []),
-        saving_listeners=[interrupted.saving_listener()],
+        saving_listeners=saving_listeners + [interrupted.saving_listener()],
         eval_hooks=[interrupted.eval_hook()],
     )
+
+
+def _make_inputs(
+    settings: settings_lib.RunSettings, data: preparation.Data, label_as: str, config: Any
+) -> tuple[training.Inputs, list[Any]]:
+    """Returns the input functions, and what keeps at each checkpoint where in the data training stands."""
+    model_dir = settings.train.model_dir
+    step = _checkpoint_step(model_dir)
+    shard = _shard(config)
+    # The workers of a cluster take turns as they come: a step says nothing about what one of them has read.
+    alone = shard[1] == 1 and config.train_distribute is None
+    start = input_positions.read(model_dir, step) if alone else None
+    train = data.train_input_fn(label_as, shard, step, start)
+    listeners = [input_positions.Keeper(model_dir, train, step)] if alone else []
+    return training.Inputs(train=train, eval=data.eval_input_fn(label_as)), listeners
 
 
 def _make_exporter(

@@ -120,6 +120,7 @@ class TrainSettings:
       keep_checkpoint_max: how many checkpoints stay.
       save_summary_steps: steps between two points of TensorBoard's curves.
       seed: of the initial weights, dropout and the order of the rows.
+      deterministic: whether kernels whose sums depend on threads are exchanged for slower ones.
       progress: "bar" with steps/s, loss and time left, plain "lines", "none"; "auto" is a bar on a terminal.
     """
 
@@ -131,6 +132,7 @@ class TrainSettings:
     keep_checkpoint_max: int = 5
     save_summary_steps: int = 100
     seed: int = 1
+    deterministic: bool = False
     progress: str = "auto"
 
     DEFAULT_TRAIN_EPOCHS = 10

@@ -123,10 +123,11 @@ class Lists:
             index = np.arange(start, stop, step)
         elif index.dtype == bool:
             index = np.flatnonzero(index)
-        lengths = self.lengths[index]
+        first = self.offsets[:-1][index]
+        lengths = self.offsets[1:][index] - first
         offsets = _to_offsets(lengths)
         # The place of a value in the whole: that of its list's first one, and then one by one.
-        shifts = self.offsets[:-1][index] - offsets[:-1]
+        shifts = first - offsets[:-1]
         return Lists(offsets, self.values[np.repeat(shifts, lengths) + np.arange(offsets[-1])])
 
     @property

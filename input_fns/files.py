@@ -63,6 +63,14 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def version(path: str) -> list[int] | None:
+    """Size and time of change of a local file, `[bytes, nanoseconds]`; None for anything else."""
+    if not os.path.isfile(path):
+        return None
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
+
+
 def open_raw(path: str) -> BinaryIO:
     """The file's bytes as they are, seekable.
 

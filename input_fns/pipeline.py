@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from input_fns import augmentation, blocks, exit_guard, row_streams
+from input_fns import augmentation, balance, blocks, exit_guard, row_order, row_streams
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources
@@ -22,7 +22,6 @@ from input_fns import sources
 MODES = ("train", "eval", "predict")
 _SUPER_BATCH_BYTES = 4 << 20
 _MAX_SUPER_BATCH = 64
-_HELD_BYTES = 1 << 30  # of rows that need not be held, what is held nevertheless
 _STRING_BYTES = 24  # what a short string takes in a tensor
 _LIST_VALUES = 64  # what most lists have at most
 
@@ -34,7 +33,9 @@ def make_input_fn(
     mode: str,
     label_as: str = "value",
     shard: tuple[int, int] = (0, 1),
-) -> Callable[[], tf.data.Dataset]:
+    start: row_order.Position | None = None,
+    class_weights: np.ndarray | None = None,
+) -> InputFn:
     """The input_fn that an Estimator, or a loop of one's own, calls for a dataset.
 
     "train" repeats the rows without end, shuffled; batches cross from one epoch into the next, and
@@ -42,8 +43,8 @@ def make_input_fn(
     may be smaller. An element is (features, label), for "predict" features alone:
 
     * features: column name -> `[batch, *shape]` string, int64 or float32, of lists of any length a `tf.SparseTensor` of
-      `[batch, longest]`, as `tf.io.parse_example` gives it; the weight, if the schema has one, stands among them for
-      "train" and "eval";
+      `[batch, longest]`, as `tf.io.parse_example` gives it; the weight, if the schema has one or `settings.class_balance`
+      gives one, stands among them for "train" and "eval";
     * label: `[batch]`; of `schema.multi_label` the 0 and 1 of all classes, `[batch, num_classes]` int64; of several
       other labels a dict of column name -> `[batch]`.
 
@@ -55,6 +56,8 @@ def make_input_fn(
         label_as: "value" gives a label of text as text, as heads with a label_vocabulary want it;
             "index" gives its class id as int64, as Keras wants it. Other labels are the same in both.
         shard: (index, count): this worker's part of the rows.
+        start: where in the order of training to go on, from `InputFn.position` of an earlier one; None begins.
+        class_weights: [num_classes] from `balance.class_weights`, if the settings have a class_balance.
 
     Raises:
         SchemaError: a file's columns are not the schema's, or it has no label to learn.
@@ -71,99 +74,58 @@ def make_input_fn(
     named = (*source.label_columns, source.weight_column)
     known += [name for name in named if name not in known]
     source.check_columns([column.name for column in columns], known)
-    reader = row_streams.Reader(source, schema, settings, with_label, shard)
-    rows = _Rows(reader, settings, mode == "train", _super_batch(columns, settings.batch_size))
+    training = mode == "train"
+    weights, repeats = None, None
+    if with_label and settings.class_balance != "none":
+        weights, repeats = _balance(schema, settings, training, class_weights)
+        columns = balance.with_weight(schema).columns if weights else columns
+    reader = row_streams.Reader(source, schema, settings, with_label, shard, weights)
+    super_batch = _super_batch(columns, settings.batch_size)
+    rows = row_order.RowOrder(reader, settings, training, super_batch, start, repeats)
     labelled = schema if with_label else None
-    images = augmentation.image_features(schema, settings) if mode == "train" else ()
-    if not images:
-        return lambda: _make_dataset(rows, columns, labelled, label_as)
-    return lambda: augmentation.apply(
-        _make_dataset(rows, columns, labelled, label_as), images, settings
-    )
+    images = augmentation.image_features(schema, settings) if training else ()
+
+    def make_dataset() -> tf.data.Dataset:
+        dataset = _make_dataset(rows, columns, labelled, label_as)
+        return augmentation.apply(dataset, images, settings) if images else dataset
+
+    return InputFn(rows, make_dataset)
 
 
-class _Rows:
-    """The rows in the order of their mode, in blocks of some whole batches."""
+def _balance(
+    schema: schema_lib.Schema,
+    settings: settings_lib.InputSettings,
+    training: bool,
+    class_weights: np.ndarray | None,
+) -> tuple[balance.Weights | None, balance.Repeats | None]:
+    assert schema.label is not None
+    if training and class_weights is None:
+        raise ValueError("settings.class_balance needs class_weights; see balance.class_weights")
+    if settings.class_balance == "weights":
+        weight = balance.with_weight(schema).weight
+        assert weight is not None
+        by_class = class_weights if training else None
+        return balance.Weights(schema.label.name, weight.name, by_class), None
+    if training and class_weights is not None:
+        return None, balance.Repeats(schema.label.name, class_weights)
+    return None, None
+
+
+class InputFn:
+    """A function without arguments that gives the dataset; it knows where a training stands in it."""
 
     def __init__(
-        self,
-        reader: row_streams.Reader,
-        settings: settings_lib.InputSettings,
-        training: bool,
-        super_batch: int,
+        self, rows: row_order.RowOrder, make_dataset: Callable[[], tf.data.Dataset]
     ) -> None:
-        self._reader, self._settings, self._training = reader, settings, training
-        self.super_batch = super_batch
-        self._chunk = super_batch * settings.batch_size
-        self._cached: blocks.Block | None = None
+        self._rows, self._make_dataset = rows, make_dataset
 
-    def super_batches(self) -> Iterator[blocks.Block]:
-        """Blocks for one iteration over the dataset."""
-        settings = self._settings
-        file_rng, row_rng = (np.random.default_rng(s) for s in self._seeds())
-        shuffled = self._training and settings.shuffle_buffer > 0
-        if settings.cache:
-            return self._cached_blocks(row_rng if shuffled else None)
-        if not self._training:
-            return row_streams.rechunk(self._reader.read(), self._chunk)
-        if not shuffled:
-            return row_streams.rechunk(row_streams.repeat(self._reader.read), self._chunk)
-        return self._shuffled_blocks(file_rng, row_rng)
+    def __call__(self) -> tf.data.Dataset:
+        """A new dataset."""
+        return self._make_dataset()
 
-    def cut(self, block: blocks.Block) -> Iterator[blocks.Block]:
-        """The block itself or, if it is not of whole batches, its whole ones and what is left."""
-        batch = self._settings.batch_size
-        whole = block.num_rows // batch * batch
-        if whole:
-            yield block[:whole]
-        if whole < block.num_rows:
-            yield block[whole:]
-
-    def batch_of(self, block: blocks.Block) -> int:
-        """How many rows a batch of a block from `cut` has."""
-        return min(self._settings.batch_size, block.num_rows)
-
-    def _shuffled_blocks(
-        self, file_rng: np.random.Generator, row_rng: np.random.Generator
-    ) -> Iterator[blocks.Block]:
-        window = self._settings.shuffle_buffer
-        limit = _HELD_BYTES if self._reader.is_indexed else None
-
-        def read_epoch() -> Iterator[blocks.Block]:
-            return self._reader.read(file_rng)
-
-        held, rest = row_streams.load(read_epoch, window, limit)
-        following = next(rest, None)
-        if held and following is None:  # everything fits: the files are not read again
-            return row_streams.shuffle_held(blocks.concat(held), self._chunk, row_rng)
-        if self._reader.is_indexed:  # they come in random order, so none has to be held
-            del held
-            return row_streams.rechunk(row_streams.repeat(read_epoch), self._chunk)
-        if following is not None:
-            held.append(following)
-        stream = _chain(rest, row_streams.repeat(read_epoch))
-        return row_streams.shuffle_window(held, stream, self._chunk, window, row_rng)
-
-    def _cached_blocks(self, rng: np.random.Generator | None) -> Iterator[blocks.Block]:
-        if self._cached is None:
-            held, _ = row_streams.load(self._reader.read, None)
-            if not held:
-                return row_streams.rechunk(row_streams.repeat(lambda: iter(())), self._chunk)
-            self._cached = blocks.concat(held)
-        rows = self._cached
-        if rng is not None:
-            return row_streams.shuffle_held(rows, self._chunk, rng)
-        if self._training:
-            return row_streams.rechunk(row_streams.repeat(lambda: iter((rows,))), self._chunk)
-        return row_streams.rechunk(iter((rows,)), self._chunk)
-
-    def _seeds(self) -> list[np.random.SeedSequence]:
-        return np.random.SeedSequence(self._settings.seed).spawn(2)
-
-
-def _chain(first: Iterator[blocks.Block], then: Iterator[blocks.Block]) -> Iterator[blocks.Block]:
-    yield from first
-    yield from then
+    def position(self, batches: int) -> row_order.Position:
+        """Where in the training rows the dataset that was iterated last stands after so many batches."""
+        return self._rows.position(batches)
 
 
 def _super_batch(columns: tuple[schema_lib.Feature, ...], batch_size: int) -> int:
@@ -182,7 +144,7 @@ def _num_values(column: schema_lib.Feature) -> int:
 
 
 def _make_dataset(
-    rows: _Rows,
+    rows: row_order.RowOrder,
     columns: tuple[schema_lib.Feature, ...],
     labelled: schema_lib.Schema | None,
     label_as: str,

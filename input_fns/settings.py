@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from input_fns import errors, formats
 
 TASKS = ("auto", "classification", "regression", "multi_label")
 BAD_ROWS = ("error", "skip")
 FLIPS = ("horizontal", "vertical", "both")
+CACHES = ("none", "memory", "file", "auto")
+CLASS_BALANCES = ("none", "weights", "sampling")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +44,15 @@ class InputSettings:
             "auto" to tell from the label's values.
         batch_size: examples a batch.
         shuffle_buffer: rows held in memory to shuffle training data; 0 keeps the files' order.
-        cache: whether all rows are held in memory after the first pass, however many there are.
+        cache: whether all rows are held ready after the first pass: "none" of more than `shuffle_buffer`, in "memory", in
+            a "file" of `cache_dir` that is mapped into memory, or "auto": in memory up to `cache_limit_gb`, else in a file.
+        cache_dir: directory of such files; they are used again while data and schema are the same.
+        cache_limit_gb: gigabytes of rows that "auto" holds in memory.
+        read_threads: threads that read ahead when the source has several parts; None takes one for each four cores.
+        class_balance: makes rare classes count as much as frequent ones in training: "weights" by the loss, "sampling"
+            by how often their rows come, "none" not.
         bad_rows: "error" refuses the first row that does not fit, "skip" leaves such rows out.
-        seed: of the order in training; None gives another order each time.
+        seed: of the order in training; None gives each input function another order.
     """
 
     data: str = ""
@@ -67,7 +76,11 @@ class InputSettings:
     task: str = "auto"
     batch_size: int = 128
     shuffle_buffer: int = 100_000
-    cache: bool = False
+    cache: str = "none"
+    cache_dir: str = ""
+    cache_limit_gb: float = 1.0
+    read_threads: int | None = None
+    class_balance: str = "none"
     bad_rows: str = "error"
     seed: int | None = None
 
@@ -87,6 +100,14 @@ class InputSettings:
         self._check_augmentation()
         _check_at_least("batch_size", self.batch_size, 1)
         _check_at_least("shuffle_buffer", self.shuffle_buffer, 0)
+        _check_choice("cache", self.cache, CACHES)
+        _check_choice("class_balance", self.class_balance, CLASS_BALANCES)
+        if not self.cache_limit_gb > 0:
+            raise errors.SettingsError(
+                f"--cache_limit_gb must be > 0, not {self.cache_limit_gb!r}. To hold nothing: --cache=none."
+            )
+        if self.read_threads is not None:
+            _check_at_least("read_threads", self.read_threads, 0)
         if self.seed is not None:
             _check_at_least("seed", self.seed, 0)
         if self.weight_column and self.weight_column in (
@@ -107,6 +128,13 @@ class InputSettings:
             or self.augment_rotation
             or self.augment_color
         )
+
+    @property
+    def num_read_threads(self) -> int:
+        """How many threads read ahead."""
+        if self.read_threads is not None:
+            return self.read_threads
+        return min(4, (os.cpu_count() or 1) // 4)
 
     def _check_sources(self) -> None:
         if self.data and (self.train_data or self.eval_data):

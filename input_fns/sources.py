@@ -80,6 +80,7 @@ class Source:
         label_columns: the columns to learn; empty when the examples have none.
         weight_column: the column of example weights, or empty.
         task: one of `settings.TASKS`.
+        role: "train" or "eval", which part it is of what holds both.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Source:
         label_column: str = "",
         weight_column: str = "",
         task: str = "auto",
+        role: str = "train",
     ) -> None:
         """Reads the names of the columns, and no row.
 
@@ -98,13 +100,14 @@ class Source:
             label_column: the columns to learn, separated by commas; empty takes the format's own, if it has one.
             weight_column: the column of example weights, or empty.
             task: one of `settings.TASKS`.
+            role: "train" or "eval".
 
         Raises:
             FileError: a file is unusable.
             SchemaError: a file lacks the label or the weight.
         """
         self._format = file_format
-        self.files, self.task = tuple(paths), task
+        self.files, self.task, self.role = tuple(paths), task, role
         self.weight_column = weight_column
         self._headers = {path: file_format.columns(path) for path in self.files}
         self.shards = tuple(shard for path in self.files for shard in file_format.shards(path))
@@ -230,7 +233,7 @@ def open_source(
         file_format = make_format(formats.tell(paths[0]), settings, role)
     else:
         file_format, paths = _find_files(settings, role)
-    source = Source(file_format, paths, label, weight, task)
+    source = Source(file_format, paths, label, weight, task, role)
     if needs_label and not source.label_columns:
         raise errors.SettingsError(
             f"{source.files[0]} does not say which column is to be learned. Pass --label_column; the columns are: "

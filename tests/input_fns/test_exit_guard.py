@@ -17,7 +17,7 @@ def rows():
 
 
 if __name__ == "__main__":
-    known = schema.Schema((schema.Feature("x", "int64"),), schema.Feature("y", "float32"))
+    known = schema.Schema((schema.Feature("x", "int64"),), (schema.Feature("y", "float32"),))
     given = settings.InputSettings(
         train_data="endless:rows", label_column="y", batch_size=8, shuffle_buffer=0
     )
