@@ -77,7 +77,7 @@ def _run_side(path: str, cache: str, steps: str) -> None:
                 f"--max_steps={steps}",
                 f"--save_checkpoints_steps={steps}",
                 f"--shuffle_buffer={SHUFFLE_BUFFER}",
-                f"--cache={'true' if cache == '1' else 'false'}",
+                f"--cache={'memory' if cache == '1' else 'none'}",
                 "--progress=none",
             ],
             check=True,

@@ -41,8 +41,8 @@ flags.DEFINE_enum(
     "cache",
     _INPUT.cache,
     input_settings.CACHES,
-    "Hold all rows ready after the first pass: in memory, in a file that is mapped into memory, or auto: in memory up to "
-    "--cache_limit_gb, else in a file. Each epoch is then a shuffle of all rows.",
+    "Hold all rows ready after the first pass: in memory, in a file that is mapped into memory, or auto: in memory up "
+    "to --cache_limit_gb, else in a file. Each epoch is then a shuffle of all rows.",
 )
 flags.DEFINE_float("cache_limit_gb", _INPUT.cache_limit_gb, "Gigabytes for --cache=auto.")
 flags.DEFINE_string(
@@ -57,8 +57,8 @@ flags.DEFINE_enum(
     "class_balance",
     _INPUT.class_balance,
     input_settings.CLASS_BALANCES,
-    "Let rare classes count as much as frequent ones in training: by weights in the loss, or by sampling their rows more "
-    "often.",
+    "Let rare classes count as much as frequent ones in training: by weights in the loss, or by sampling their rows "
+    "more often.",
 )
 flags.DEFINE_string(
     "augment_flip",

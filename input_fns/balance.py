@@ -1,7 +1,7 @@
 """Rows of rare classes count as much as those of frequent ones: by what they weigh, or by how often they come.
 
-A class that has n_c of N rows, of K classes, weighs N / (K n_c), so that all classes have the same sum of weights and the
-mean weight of a row is 1: the "balanced" weights of King and Zeng, Logistic Regression in Rare Events Data (2001).
+A class that has n_c of N rows, of K classes, weighs N / (K n_c), so that all classes have the same sum of weights and
+the mean weight of a row is 1: the "balanced" weights of King and Zeng, Logistic Regression in Rare Events Data (2001).
 """
 
 from __future__ import annotations
@@ -92,4 +92,5 @@ class Repeats:
 
 def _class_ids(block: blocks.Block, label: str) -> np.ndarray:
     column = block.columns[label]
+    assert not isinstance(column, blocks.Lists)  # a label is one value a row
     return column.codes if isinstance(column, blocks.Strings) else column

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent import futures
 import contextlib
 import itertools
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 
@@ -35,12 +35,14 @@ def interleave(streams: Iterator[Iterator[_T]], cycle: int, threads: int = 0) ->
             places = still_open
 
 
-class _Stream:
+class _Stream(Generic[_T]):
     """A stream of which the next item may be under way."""
 
     def __init__(self, stream: Iterator[_T], pool: futures.Executor | None) -> None:
         self._stream, self._pool = stream, pool
-        self._pending = pool.submit(self._read) if pool else None
+        self._pending: futures.Future[tuple[_T] | None] | None = (
+            pool.submit(self._read) if pool else None
+        )
 
     def next(self) -> tuple[_T] | None:
         """The next item in a tuple, or None at the end."""

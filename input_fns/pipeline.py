@@ -43,8 +43,8 @@ def make_input_fn(
     may be smaller. An element is (features, label), for "predict" features alone:
 
     * features: column name -> `[batch, *shape]` string, int64 or float32, of lists of any length a `tf.SparseTensor` of
-      `[batch, longest]`, as `tf.io.parse_example` gives it; the weight, if the schema has one or `settings.class_balance`
-      gives one, stands among them for "train" and "eval";
+      `[batch, longest]`, as `tf.io.parse_example` gives it; the weight, if the schema has one or
+      `settings.class_balance` gives one, stands among them for "train" and "eval";
     * label: `[batch]`; of `schema.multi_label` the 0 and 1 of all classes, `[batch, num_classes]` int64; of several
       other labels a dict of column name -> `[batch]`.
 

@@ -1,7 +1,7 @@
 """All rows of a source held ready: in memory, or in files that are mapped into it.
 
-The files are one for each column, with the rows one behind the other; a directory of them is written beside its place and
-renamed, and used again while the data, the schema and what is read of it are the same.
+The files are one for each column, with the rows one behind the other; a directory of them is written beside its place
+and renamed, and used again while the data, the schema and what is read of it are the same.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def hold(
 ) -> tuple[blocks.Block | None, Iterator[blocks.Block]]:
     """The rows as `settings.cache` asks for them.
 
-    "auto" holds them in memory if they take up to `cache_limit_gb`, else in files, if there is a `cache_dir` and the rows
-    can be held in it, else not at all.
+    "auto" holds them in memory if they take up to `cache_limit_gb`, else in files, if there is a `cache_dir` and the
+    rows can be held in it, else not at all.
 
     Returns:
         all rows, or None; and, if None, a stream of them.
@@ -93,8 +93,8 @@ def _in_files(reader: row_streams.Reader, settings: settings_lib.InputSettings) 
             os.replace(temporary, directory)
         except OSError as error:
             raise errors.SettingsError(
-                f"Expected to write the cache {directory}, found: {error.strerror or error}. Make room or choose another "
-                "--cache_dir."
+                f"Expected to write the cache {directory}, found: {error.strerror or error}. Make room or choose "
+                "another --cache_dir."
             ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -124,7 +124,8 @@ class _Array:
 
     def __init__(self, path: str) -> None:
         self._path, self._file = path, open(path, "wb")
-        self._dtype, self._shape = "", ()
+        self._dtype = ""
+        self._shape: tuple[int, ...] = ()
         self._count = 0
 
     def add(self, values: np.ndarray) -> None:

@@ -1,7 +1,7 @@
 """In which order the rows come, epoch after epoch, and where in it a training stands.
 
-An epoch's order depends on the seed, the epoch's number and the data alone: not on threads, nor on how often the training was
-interrupted. So a place in it is three numbers, `Position`, and can be gone on from.
+An epoch's order depends on the seed, the epoch's number and the data alone: not on threads, nor on how often the
+training was interrupted. So a place in it is three numbers, `Position`, and can be gone on from.
 """
 
 from __future__ import annotations

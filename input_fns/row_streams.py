@@ -192,8 +192,8 @@ def shuffle_window(
 ) -> Iterator[blocks.Block]:
     """The stream's rows, drawn from a window that moves over it.
 
-    Of a full window half is given away in random order; then it is filled again. So memory holds the window and a block,
-    whatever the length of the stream.
+    Of a full window half is given away in random order; then it is filled again. So memory holds the window and a
+    block, whatever the length of the stream.
 
     Args:
         stream: the rows.

@@ -44,8 +44,9 @@ class InputSettings:
             "auto" to tell from the label's values.
         batch_size: examples a batch.
         shuffle_buffer: rows held in memory to shuffle training data; 0 keeps the files' order.
-        cache: whether all rows are held ready after the first pass: "none" of more than `shuffle_buffer`, in "memory", in
-            a "file" of `cache_dir` that is mapped into memory, or "auto": in memory up to `cache_limit_gb`, else in a file.
+        cache: whether all rows are held ready after the first pass: "none" of more than `shuffle_buffer`, in "memory",
+            in a "file" of `cache_dir` that is mapped into memory, or "auto": in memory up to `cache_limit_gb`, else in
+            a file.
         cache_dir: directory of such files; they are used again while data and schema are the same.
         cache_limit_gb: gigabytes of rows that "auto" holds in memory.
         read_threads: threads that read ahead when the source has several parts; None takes one for each four cores.

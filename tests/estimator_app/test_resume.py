@@ -60,7 +60,7 @@ def test_a_resumed_job_goes_on_with_the_next_row(make_settings, tmp_path, shuffl
         run_lib.run(
             make_settings(
                 tmp_path / name,
-                model="linear",
+                model="baseline",
                 learning_rate=0.5,
                 max_steps=steps,
                 shuffle_buffer=shuffle_buffer,

@@ -7,7 +7,7 @@ from input_fns import statistics
 
 SCHEMA = schema_lib.Schema(
     (schema_lib.Feature("x", "int64"),),
-    schema_lib.Feature("y", "string", vocabulary=("a", "b", "c")),
+    (schema_lib.Feature("y", "string", vocabulary=("a", "b", "c")),),
 )
 STATISTICS = statistics.DatasetStatistics(
     100, (statistics.StringStatistics("y", "string", 100, 0, 2, (("b", 80), ("a", 20))),)

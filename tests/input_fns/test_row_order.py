@@ -77,7 +77,8 @@ def draw(order: row_order.RowOrder, rows: int) -> list[int]:
     for block in order.super_batches():
         assert block.num_rows % 14 == 0
         numbers = block.columns["x"].tolist()  # type: ignore[union-attr]
-        assert block.columns["s"].decode().tolist() == [f"text {x}".encode() for x in numbers]  # type: ignore[union-attr]
+        texts = block.columns["s"].decode().tolist()  # type: ignore[union-attr]
+        assert texts == [f"text {x}".encode() for x in numbers]
         drawn += numbers
         if len(drawn) >= rows:
             return drawn[:rows]
