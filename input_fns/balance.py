@@ -34,8 +34,8 @@ def class_weights(
     assert schema.label is not None
     known = statistics.column(schema.label.name)
     assert isinstance(known, statistics_lib.StringStatistics)
-    found = dict(known.top)
-    counts = np.array([found.get(name, 0) for name in schema.label_names], np.float64)
+    frequencies = dict(known.top)
+    counts = np.array([frequencies.get(name, 0) for name in schema.label_names], np.float64)
     return np.divide(
         counts.sum() / len(counts), counts, out=np.zeros_like(counts), where=counts > 0
     )
