@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import shutil
 import sys
 from typing import TYPE_CHECKING, Optional
 
@@ -24,6 +25,8 @@ flags.DEFINE_enum(
     ("train", "eval"),
     "Which part to take of data that holds both, such as Keras' mnist.npz.",
 )
+
+_WIDTH = 160  # of a table that is not shown on a terminal
 
 FLAGS = (*data_flags.NAMES, "part")
 
@@ -52,6 +55,11 @@ def ending(values: flags.FlagValues, target: str) -> Iterator[signals.Signals]:
         except signals.Interrupted as interrupted:
             print("Interrupted; nothing was written.", file=sys.stderr)
             sys.exit(interrupted.exit_code)
+
+
+def width() -> int:
+    """Returns how wide a table may be, in characters."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
 
 
 def settings_of(values: flags.FlagValues, path: str) -> input_settings.InputSettings:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import contextlib
 import functools
 import os
-import shutil
 import sys
 from typing import NoReturn
 
@@ -75,7 +74,7 @@ def _describe(path: str, values: flags.FlagValues) -> list[str]:
             writer = stack.enter_context(bad_rows_lib.Writer(bad_rows_path))
         found = description.describe(source, settings, known, watch, writer)
     html = values.html or (os.path.join(output_dir, "statistics.html") if output_dir else "")
-    lines = data_tables.describe(found, shutil.get_terminal_size((160, 24)).columns)
+    lines = data_tables.describe(found, data_commands.width())
     written = []
     if output_dir:
         schema_path = os.path.join(output_dir, "schema.pbtxt")

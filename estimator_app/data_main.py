@@ -14,6 +14,14 @@ COMMANDS = {
         "estimator_app.data_describe_main",
         "PATH   what each column holds: a table, a page with histograms, schema and statistics",
     ),
+    "validate": (
+        "estimator_app.data_validate_main",
+        "PATH   what does not fit a schema, or is unlike earlier statistics",
+    ),
+    "compare": (
+        "estimator_app.data_compare_main",
+        "A B     how far the columns of B have drifted from those of A",
+    ),
 }
 
 _USAGE = """

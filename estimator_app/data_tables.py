@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 from estimator_app import number_text
+from estimator_app.comparison import Comparison
 from estimator_app.description import Description
 from input_fns import histograms
 from input_fns import statistics as statistics_lib
@@ -56,6 +58,37 @@ def describe(found: Description, width: int) -> list[str]:
     return lines
 
 
+def compare(found: Comparison, width: int) -> list[str]:
+    """Returns the lines of a comparison, the column that drifts most first.
+
+    Args:
+      found: what to show.
+      width: columns of the terminal.
+    """
+    lines = [
+        f"first     {found.first.name}: {found.first.rows}",
+        f"second    {found.second.name}: {found.second.rows}",
+    ]
+    for side, names in (("first", found.found.only_first), ("second", found.found.only_second)):
+        if names:
+            lines.append(_clip(f"only in the {side}: {', '.join(names)}", width))
+    head = ["column", "drift", "L-infinity", "Jensen-Shannon", "missing", "then", "changed most"]
+    rows = [head]
+    for column in found.found.columns:
+        above = found.broken.get(column.name, [])
+        rows.append(
+            [
+                column.name,
+                f"{column.drift:.4f}",
+                _distance(column.infinity_norm),
+                _distance(column.jensen_shannon),
+                *map(_percent, column.missing),
+                (f"above {', '.join(above)}: " if above else "") + column.note,
+            ]
+        )
+    return [*lines, "", *(_clip(line, width) for line in align(rows, {0, 6}))]
+
+
 def align(rows: Sequence[Sequence[str]], left: set[int]) -> list[str]:
     """Returns a line for each row.
 
@@ -104,6 +137,10 @@ def _text_row(
         _short(round(column.avg_length, 1)),
         ", ".join(top),
     ]
+
+
+def _distance(value: Optional[float]) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _spark(counts: Sequence[float]) -> str:

@@ -72,7 +72,7 @@ def _cannot_write(what: str, found: str) -> str:
 
 
 # An exception in an input function's generator reaches us as text inside the runtime's own error.
-_RAISED_BY_INPUT = re.compile(r"\b(?:BadRow|File|Input|Schema|Settings)Error: (.+)")
+_RAISED_BY_INPUT = re.compile(r"\b(?:BadRow|EmptyFile|File|Input|Schema|Settings)Error: (.+)")
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 

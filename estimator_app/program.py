@@ -1,8 +1,8 @@
 """What every command line program here does the same way: help, wrong flags, exit codes.
 
 absl's own `--help` hides flags that other modules define and exits with 1; a wrong flag exits with 1 too. Here help
-lists the
-program's flags by group and exits with 0, and exit codes mean: 0 done, 1 the work failed, 2 the request was wrong.
+lists the program's flags by group and exits with 0, and exit codes mean: 0 done, 1 the work failed, 2 the request was
+wrong, 3 a check found something.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from absl import app, flags
 
 EXIT_FAILED = 1
 EXIT_WRONG_REQUEST = 2
+EXIT_FOUND = 3  # of a check that was done and found what it looks for
 
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull", "-?")
 

@@ -22,7 +22,7 @@ class ArrowFormat:
     def columns(self, path: str) -> tuple[str, ...]:
         """The columns, from the file's schema."""
         if not self.shards(path):
-            raise errors.FileError(f"{path} holds no row. Remove the file or give it rows.")
+            raise errors.EmptyFileError(f"{path} holds no row. Remove the file or give it rows.")
         with _open(path) as reader:
             return arrow_tables.check_columns(path, reader.schema)
 

@@ -115,7 +115,7 @@ def find_bad_rows(
         for index in np.flatnonzero(column.bad).tolist():
             row = int(raw.rows[index])
             if row not in found:
-                value = _cell_text(raw.cells[name], index)
+                value = cell_text(raw.cells[name], index)
                 found[row] = blocks.BadRow(
                     raw.path, row, name, value, column.expected, _row_text(raw, index)
                 )
@@ -278,7 +278,8 @@ def _any_of_row(flags: np.ndarray) -> np.ndarray:
     return np.any(flags, axis=tuple(range(1, flags.ndim)))
 
 
-def _cell_text(cells: pa.Array | np.ndarray, index: int) -> str:
+def cell_text(cells: pa.Array | np.ndarray, index: int) -> str:
+    """A cell as a person reads it."""
     if isinstance(cells, np.ndarray):
         return str(cells[index])
     value = cells[index].as_py()
@@ -295,6 +296,6 @@ def _bytes_text(value: Any) -> str:
 
 def _row_text(raw: blocks.RawBlock, index: int) -> str:
     line = io.StringIO()
-    texts = [_cell_text(c, index) for c in raw.cells.values() if not isinstance(c, np.ndarray)]
+    texts = [cell_text(c, index) for c in raw.cells.values() if not isinstance(c, np.ndarray)]
     csv.writer(line, lineterminator="").writerow(texts)
     return line.getvalue()

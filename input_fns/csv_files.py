@@ -63,11 +63,13 @@ class CsvFormat:
                 f"iconv -f LATIN1 -t UTF-8 {path}, if it is Latin-1."
             )
         if header is None:
-            raise errors.FileError(f"{path} is empty. Expected a line with the columns' names.")
+            raise errors.EmptyFileError(
+                f"{path} is empty. Expected a line with the columns' names."
+            )
         if first is None and self.names:
-            raise errors.FileError(f"{path} is empty. Remove the file or give it rows.")
+            raise errors.EmptyFileError(f"{path} is empty. Remove the file or give it rows.")
         if first is None:
-            raise errors.FileError(
+            raise errors.EmptyFileError(
                 f"{path} holds a header and no row. Remove the file or give it rows."
             )
         twice = sorted({name for name in header if header.count(name) > 1})

@@ -21,6 +21,10 @@ class FileError(InputError):
     """A file is absent, empty, damaged or not of the expected format."""
 
 
+class EmptyFileError(FileError):
+    """A file of the expected format has no row."""
+
+
 class BadRowError(InputError):
     """A row does not fit the schema, and bad rows are to be refused.
 

@@ -81,3 +81,30 @@ def quantile(quantiles: tuple[Bucket, ...], share: float) -> float:
 def _buckets(edges: np.ndarray, counts: np.ndarray) -> tuple[Bucket, ...]:
     ends = edges.tolist()
     return tuple(map(Bucket, ends[:-1], ends[1:], counts.tolist()))
+
+
+def shares_upto(buckets: tuple[Bucket, ...], points: np.ndarray) -> np.ndarray:
+    """[m] float64, of all values the share that is not above each point; within a bucket they are spread evenly.
+
+    Args:
+        buckets: at least one.
+        points: [m] float64.
+    """
+    low, high, counts = (
+        np.array(column) for column in zip(*((b.low, b.high, b.count) for b in buckets))
+    )
+    width = np.where(high > low, high - low, 1.0)
+    inside = np.where(
+        high > low, (points[:, None] - low) / width, (points[:, None] >= low).astype(float)
+    )
+    return np.asarray(inside.clip(0, 1) @ counts / counts.sum())
+
+
+def shares_between(buckets: tuple[Bucket, ...], edges: np.ndarray) -> np.ndarray:
+    """[m + 1] float64, the shares below the first edge, from one edge to the next, above the last.
+
+    Args:
+        buckets: at least one.
+        edges: [m] float64, ascending; a value at an edge is in the part below it.
+    """
+    return np.diff(np.concatenate([[0.0], shares_upto(buckets, edges), [1.0]]))

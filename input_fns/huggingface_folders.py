@@ -35,7 +35,7 @@ class HuggingFaceFormat:
         shards = self.shards(path)
         names = self._arrow.columns(self._files(path)[0]) if shards else ()
         if not any(True for shard in shards for _ in self.read(shard, names)):
-            raise errors.FileError(f"{path} holds no row. Remove the folder or give it rows.")
+            raise errors.EmptyFileError(f"{path} holds no row. Remove the folder or give it rows.")
         return names
 
     def shards(self, path: str) -> tuple[blocks.Shard, ...]:

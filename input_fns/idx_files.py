@@ -110,7 +110,7 @@ def _read_shape(file: pa.NativeFile, path: str, rank: int) -> tuple[int, ...]:
         )
     shape = tuple(_read(file, path, 4 * rank).view(">u4").tolist())
     if not math.prod(shape):
-        raise errors.FileError(f"{path} holds no examples: its shape is {shape}.")
+        raise errors.EmptyFileError(f"{path} holds no examples: its shape is {shape}.")
     return shape
 
 

@@ -42,7 +42,7 @@ def check_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
             f"{path} holds arrays of different lengths: {shown}. Expected as many rows in each."
         )
     if not arrays or not next(iter(shapes.values()))[0]:
-        raise errors.FileError(f"{path} holds no row. Remove the file or give it rows.")
+        raise errors.EmptyFileError(f"{path} holds no row. Remove the file or give it rows.")
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf" and (array.dtype.kind not in "SUO" or array.ndim > 1):
             raise errors.FileError(

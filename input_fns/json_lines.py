@@ -31,7 +31,7 @@ class JsonLinesFormat:
         """The fields, in the order in which they first come."""
         _, lines = next(_line_blocks(path), (0, []))
         if not lines:
-            raise errors.FileError(f"{path} is empty. Expected a JSON object a line.")
+            raise errors.EmptyFileError(f"{path} is empty. Expected a JSON object a line.")
         objects = [value for value in map(_parse, lines) if isinstance(value, dict)]
         if not objects:
             raise errors.FileError(

@@ -58,7 +58,7 @@ class LibsvmFormat:
     def columns(self, path: str) -> tuple[str, ...]:
         """`FEATURES` and `LABEL`, for a file that has a line, and training files that have an index."""
         if not any(text.strip() for _, text in _texts(path)):
-            raise errors.FileError(f"{path} holds no row. Remove the file or give it rows.")
+            raise errors.EmptyFileError(f"{path} holds no row. Remove the file or give it rows.")
         self._layout  # raises
         return (FEATURES, LABEL)
 

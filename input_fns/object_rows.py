@@ -185,7 +185,7 @@ class DictRows:
 
 def no_row(path: str) -> errors.FileError:
     """The error that there is nothing to read."""
-    return errors.FileError(f"{path} holds no row. Give it rows.")
+    return errors.EmptyFileError(f"{path} holds no row. Give it rows.")
 
 
 def check_label(path: str, features: Iterable[str]) -> None:

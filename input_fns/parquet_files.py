@@ -23,7 +23,9 @@ class ParquetFormat:
         """The columns, from the file's footer."""
         with _open(path) as file:
             if not file.metadata.num_rows:
-                raise errors.FileError(f"{path} holds no row. Remove the file or give it rows.")
+                raise errors.EmptyFileError(
+                    f"{path} holds no row. Remove the file or give it rows."
+                )
             return arrow_tables.check_columns(path, file.schema_arrow)
 
     def shards(self, path: str) -> tuple[blocks.Shard, ...]:

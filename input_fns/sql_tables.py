@@ -65,7 +65,7 @@ class SqlFormat:
             # Types show with the values.
             arrow_tables.check_columns(path, pa.schema([(name, pa.null()) for name in names]))
             if result.fetchone() is None:
-                raise errors.FileError(
+                raise errors.EmptyFileError(
                     f"{path} holds no row that --{self._flag} asks for: {_shorten(self._query)}. Correct the query."
                 )
         return names

@@ -43,7 +43,7 @@ class TfRecordFormat:
         with contextlib.closing(frames.read(path, _FIRST_BYTES)) as parts:
             records = next(parts, None)
         if records is None:
-            raise errors.FileError(f"{path} is empty. Remove the file or give it records.")
+            raise errors.EmptyFileError(f"{path} is empty. Remove the file or give it records.")
         first = records.split(_FIRST_RECORDS)
         examples = [example for example in map(_parse, first) if example is not None]
         names = {name for example in examples for name in example.features.feature}

@@ -6,6 +6,8 @@ import dataclasses
 import gzip
 import itertools
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -45,6 +47,17 @@ def census(tmp_path_factory) -> Files:
                 "".join(itertools.islice(file, rows + 1)), encoding="utf-8"
             )
     return Files(str(directory / "train.csv"), str(directory / "eval.csv"))
+
+
+@pytest.fixture
+def run_data():
+    """Runs `estimator-train data` to its end; gives exit code, output and error."""
+
+    def run(*args: object, **kwargs: object) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "estimator_app.main", "data", *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, **kwargs)
+
+    return run
 
 
 @pytest.fixture(scope="session")

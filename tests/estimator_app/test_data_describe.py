@@ -3,8 +3,6 @@
 import html.parser
 import pathlib
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,14 +10,6 @@ import pytest
 from input_fns import packaged
 from input_fns import schema as schema_lib
 from input_fns import statistics as statistics_lib
-
-PROGRAM = [sys.executable, "-m", "estimator_app.main", "data"]
-
-
-def run(*args, **kwargs):
-    """Runs the program to its end."""
-    command = [*PROGRAM, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **kwargs)
 
 
 class Page(html.parser.HTMLParser):
@@ -39,9 +29,9 @@ class Page(html.parser.HTMLParser):
             self.columns.append(values["data-name"])
 
 
-def test_census_is_described(tmp_path):
+def test_census_is_described(run_data, tmp_path):
     path = packaged.find("census").train_files[0]
-    result = run("describe", path, "--label_column=income", f"--output_dir={tmp_path}")
+    result = run_data("describe", path, "--label_column=income", f"--output_dir={tmp_path}")
     assert result.returncode == 0, result.stderr
     assert re.match(
         r"rows      32,561 in 1 file of 398\.8 kB\ncolumns   15: 6 .*, 9 ", result.stdout
@@ -69,25 +59,25 @@ def test_census_is_described(tmp_path):
     assert page.text.count('class="log"') == 6 and "&lt;=50K" in page.text
 
 
-def test_pictures_are_shown(tmp_path):
+def test_pictures_are_shown(run_data, tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "x.npz", image=rng.random((50, 8, 8, 3), np.float32), y=np.arange(50) % 2)
-    result = run("describe", tmp_path / "x.npz", f"--html={tmp_path / 'x.html'}")
+    result = run_data("describe", tmp_path / "x.npz", f"--html={tmp_path / 'x.html'}")
     assert result.returncode == 0, result.stderr
     page = Page(tmp_path / "x.html")
     assert len(page.loaded) == 2 and all(s.startswith("data:image/png;") for s in page.loaded)
     assert page.tags.count("img") == 2
 
 
-def test_rows_that_do_not_fit_are_told_of(tmp_path):
+def test_rows_that_do_not_fit_are_told_of(run_data, tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n" + "1,so <b>so</b>\n" * 20 + "one,x\n2\n")
-    result = run("describe", tmp_path / "x.csv", f"--output_dir={tmp_path}", env={"COLUMNS": "200"})
+    result = run_data("describe", tmp_path / "x.csv", f"--output_dir={tmp_path}")
     assert result.returncode == 0, result.stderr
     assert "bad rows  2 left out; the first: row 21, column 'a', expected a number" in result.stdout
     assert "tokens of b: 2.0 on average, 2 at most; most frequent: bsob, so" in result.stdout
     assert (tmp_path / "bad_rows.csv").read_text().count("\n") == 3
     assert "so &lt;b&gt;so" in Page(tmp_path / "statistics.html").text
-    result = run("describe", tmp_path / "x.csv", "--bad_rows=error")
+    result = run_data("describe", tmp_path / "x.csv", "--bad_rows=error")
     assert result.returncode == 2 and "row 21, column 'a'" in result.stderr
 
 
@@ -99,12 +89,12 @@ def test_rows_that_do_not_fit_are_told_of(tmp_path):
         (["describe", "absent.csv"], "absent.csv"),
     ],
 )
-def test_wrong_requests_are_refused(args, sentence):
-    result = run(*args)
+def test_wrong_requests_are_refused(run_data, args, sentence):
+    result = run_data(*args)
     assert result.returncode == 2 and re.search(f"^error: .*{sentence}", result.stderr, re.M)
     assert "Traceback" not in result.stderr and not result.stdout
 
 
-def test_help_lists_the_commands():
-    result = run("--help")
+def test_help_lists_the_commands(run_data):
+    result = run_data("--help")
     assert result.returncode == 0 and "estimator-train data describe PATH" in result.stdout

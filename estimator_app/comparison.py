@@ -1,0 +1,90 @@
+"""Two data sets side by side: how far each column has drifted, and which limits that breaks."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Optional
+
+from input_fns import drift, schema_constraints
+from input_fns import statistics as statistics_lib
+
+COMPARATORS = ("drift", "skew")
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One of the two.
+
+    Attributes:
+      name: for a person.
+      statistics: of its columns.
+      bad_rows: rows that were left out.
+    """
+
+    name: str
+    statistics: statistics_lib.DatasetStatistics
+    bad_rows: int = 0
+
+    @property
+    def rows(self) -> str:
+        """How many there are, for a person."""
+        bad = f", {self.bad_rows:,} bad rows left out" if self.bad_rows else ""
+        return f"{self.statistics.num_rows:,} rows{bad}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Both and what they differ in.
+
+    Attributes:
+      first: what is compared against, such as the training data.
+      second: what may have drifted.
+      found: by column.
+      broken: column -> the limits it is above, such as "--max_drift=0.1"; only those that are.
+    """
+
+    first: Side
+    second: Side
+    found: drift.Comparison
+    broken: dict[str, list[str]]
+
+
+def compare(
+    first: Side,
+    second: Side,
+    max_drift: Optional[float] = None,
+    constraints: Optional[schema_constraints.SchemaConstraints] = None,
+    comparator: str = "drift",
+) -> Comparison:
+    """Compares the columns that both have.
+
+    Args:
+      first: what is compared against.
+      second: what may have drifted.
+      max_drift: no column may drift more; None is no limit.
+      constraints: a schema's, whose thresholds are limits as well.
+      comparator: which of them: "drift" takes drift_comparator, "skew" takes skew_comparator.
+    """
+    found = drift.compare(first.statistics, second.statistics)
+    broken: dict[str, list[str]] = {}
+    for column in found.columns:
+        limits = [("--max_drift", column.drift, max_drift)]
+        if constraints is not None and column.name in constraints.columns:
+            of_column = constraints.columns[column.name]
+            thresholds = of_column.drift if comparator == "drift" else of_column.skew
+            limits += [
+                ("infinity_norm", column.infinity_norm or 0.0, thresholds.infinity_norm),
+                (
+                    "jensen_shannon_divergence",
+                    column.jensen_shannon or 0.0,
+                    thresholds.jensen_shannon,
+                ),
+            ]
+        above = [
+            f"{name} {limit:g}"
+            for name, value, limit in limits
+            if limit is not None and value > limit
+        ]
+        if above:
+            broken[column.name] = above
+    return Comparison(first, second, found, broken)
