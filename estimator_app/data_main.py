@@ -20,7 +20,7 @@ COMMANDS = {
     ),
     "compare": (
         "estimator_app.data_compare_main",
-        "A B     how far the columns of B have drifted from those of A",
+        "A B    how far the columns of B have drifted from those of A",
     ),
 }
 
