@@ -110,7 +110,7 @@ def _is_expected(
 
 
 def _role(schema: schema_lib.Schema, feature: schema_lib.Feature) -> str:
-    if feature is schema.label:
+    if feature in schema.labels:
         return "label"
     return "weight" if feature is schema.weight else ""
 
