@@ -9,6 +9,7 @@ import os
 from typing import Any, Optional
 
 import numpy as np
+import tensorflow as tf
 
 from estimator_app import job_dir
 from estimator_app import settings as settings_lib
@@ -100,7 +101,7 @@ class Data:
         )
         features, labels = next(iter(input_fn()))
         return verification.SampleRows(
-            {feature.name: features[feature.name].numpy() for feature in self.schema.features},
+            {feature.name: _to_rows(features[feature.name]) for feature in self.schema.features},
             self._by_column(labels),
         )
 
@@ -112,6 +113,15 @@ class Data:
         if self.schema.multi_label:
             return dict(zip(names, np.asarray(labels).T, strict=True))
         return {name: np.asarray(labels[name]) for name in names}
+
+
+def _to_rows(values: Any) -> np.ndarray:
+    """Returns a tensor as an array, and a SparseTensor of lists as an array of arrays."""
+    if not isinstance(values, tf.SparseTensor):
+        return values.numpy()
+    lists = tf.RaggedTensor.from_sparse(values)
+    rows = np.split(lists.values.numpy(), lists.row_splits.numpy()[1:-1])
+    return np.fromiter(rows, object)
 
 
 def prepare(

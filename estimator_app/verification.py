@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from export import receivers
+from export import padding, receivers
 from export import servable as servable_lib
 from export import signatures
 from input_fns import schema as schema_lib
@@ -30,7 +30,7 @@ class SampleRows:
     """Evaluation rows to compare answers on.
 
     Attributes:
-      features: name -> `[num_rows, *shape]` array; strings as bytes.
+      features: name -> `[num_rows, *shape]` array; strings as bytes; of lists an object array `[num_rows]` of arrays.
       labels: column name -> `[num_rows, ...]` array of its values; empty where there are none.
     """
 
@@ -67,7 +67,9 @@ def predict_locally(
     """
 
     def input_fn() -> Any:
-        return tf.data.Dataset.from_tensors(dict(rows.features))
+        return tf.data.Dataset.from_tensors(
+            {name: _as_element(values) for name, values in rows.features.items()}
+        )
 
     predictions = estimator.predict(
         input_fn, checkpoint_path=checkpoint_path, yield_single_examples=False
@@ -76,6 +78,21 @@ def predict_locally(
         "/".join(key) if isinstance(key, tuple) else key: value
         for key, value in next(iter(predictions)).items()
     }
+
+
+def _as_element(values: np.ndarray) -> Any:
+    """Returns lists as the SparseTensorValue that input functions give, anything else as it is."""
+    if not _are_lists(values):
+        return values
+    lengths = [len(row) for row in values]
+    indices = [(row, place) for row, length in enumerate(lengths) for place in range(length)]
+    return tf.compat.v1.SparseTensorValue(
+        np.array(indices, np.int64).reshape(-1, 2), np.concatenate(values), (len(values), max(lengths))
+    )
+
+
+def _are_lists(values: np.ndarray) -> bool:
+    return values.dtype == object and len(values) > 0 and isinstance(values[0], np.ndarray)
 
 
 def verify(
@@ -92,10 +109,18 @@ def verify(
     servable = servable_lib.Servable(path)
     try:
         serialized = receivers.serialize_examples(dict(rows.features), schema)
+        plain = {
+            feature.name: (
+                padding.pad(rows.features[feature.name], feature.dtype)
+                if feature.is_list
+                else rows.features[feature.name]
+            )
+            for feature in schema.features
+        }
         called, worst = [], 0.0
         for name, signature in servable.signatures.items():
             _check_inputs(name, signature, schema)
-            answers = _answers(servable, signature, serialized, rows)
+            answers = _answers(servable, signature, serialized, plain)
             for output, left, right in _pairs(signature, answers, expected):
                 worst = max(
                     worst, _difference(f"signature '{name}', output '{output}'", left, right)
@@ -114,7 +139,10 @@ def _check_inputs(name: str, signature: signatures.Signature, schema: schema_lib
     """A plain-tensor signature must take the schema's features, with their dtypes and shapes."""
     if not name.startswith(f"{receivers.TENSORS}:"):
         return
-    wanted = {feature.name: (feature.dtype, (None, *feature.shape)) for feature in schema.features}
+    wanted = {
+        feature.name: (feature.dtype, (None, None) if feature.is_list else (None, *feature.shape))
+        for feature in schema.features
+    }
     if signature.method_name in (_CLASSIFY, _REGRESS):
         # TensorFlow makes these of plain tensors too where there is a single one, of text, as Examples are.
         wanted = {"inputs": spec for spec in wanted.values()}
@@ -131,17 +159,17 @@ def _answers(
     servable: servable_lib.Servable,
     signature: signatures.Signature,
     serialized: list[bytes],
-    rows: SampleRows,
+    plain: Mapping[str, np.ndarray],
 ) -> Mapping[str, Any]:
     of_tensors = signature.name.startswith(f"{receivers.TENSORS}:")
-    texts = list(next(iter(rows.features.values()))) if of_tensors else serialized
+    texts = list(next(iter(plain.values()))) if of_tensors else serialized
     if signature.method_name == _CLASSIFY:
         labels, scores = servable.classify(texts, signature.name)
         return {"classes": labels, "scores": scores}
     if signature.method_name == _REGRESS:
         return {"outputs": servable.regress(texts, signature.name)}
     if of_tensors:
-        return servable.predict(dict(rows.features), signature.name)
+        return servable.predict(dict(plain), signature.name)
     return servable.predict(
         {name: np.array(serialized, object) for name in signature.inputs}, signature.name
     )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from export import padding
 from input_fns import schema as schema_lib
 
 # The name that TensorFlow's own receivers give the input of serialized Examples in a predict signature.
@@ -23,9 +25,11 @@ class Receiver(NamedTuple):
     """The three parts of a `ServingInputReceiver`.
 
     Attributes:
-      features: name -> `[batch_size, *shape]` tensor, what the model's function is given.
+      features: name -> `[batch_size, *shape]` tensor, of lists a SparseTensor `[batch_size, longest]`: what the model's
+        function is given.
       receiver_tensors: the input of the main signatures: `examples`, `[batch_size]` string, serialized `tf.Example`s.
-      receiver_tensors_alternatives: other places to feed; here `tensors`, the features themselves.
+      receiver_tensors_alternatives: other places to feed; here `tensors`, the features themselves, lists as
+        `[batch_size, width]` filled up as `padding` says.
     """
 
     features: dict[str, Any]
@@ -42,21 +46,27 @@ def make_receiver(schema: schema_lib.Schema) -> Receiver:
     """
     examples = tf.compat.v1.placeholder(tf.string, [None], name="input_example_tensor")
     parsed = tf.io.parse_example(examples, schema_lib.parse_spec(schema))
-    # parse_example declares no batch size; a placeholder with a default keeps the shape open and can be fed as well.
-    features = {
-        name: tf.compat.v1.placeholder_with_default(
+    features, plain = {}, {}
+    for feature in schema.features:
+        name, value = feature.name, parsed[feature.name]
+        if feature.is_list:
+            value = padding.to_dense(value, feature.dtype)
+        # parse_example declares no batch size; a placeholder with a default keeps the shape open and can be fed as well.
+        plain[name] = tf.compat.v1.placeholder_with_default(
             value, value.shape, name=f"tensors/{_scope_name(name)}"
         )
-        for name, value in parsed.items()
-    }
-    return Receiver(features, {EXAMPLES: examples}, {TENSORS: dict(features)})
+        features[name] = (
+            padding.to_sparse(plain[name], feature.dtype) if feature.is_list else plain[name]
+        )
+    return Receiver(features, {EXAMPLES: examples}, {TENSORS: plain})
 
 
 def serialize_examples(rows: dict[str, Any], schema: schema_lib.Schema) -> list[bytes]:
     """Returns one serialized `tf.Example` a row.
 
     Args:
-      rows: feature name -> array `[num_rows, *shape]` of the feature's dtype, strings as bytes.
+      rows: feature name -> array `[num_rows, *shape]` of the feature's dtype, strings as bytes; of lists a sequence of
+        arrays `[length]`.
       schema: which features go in.
     """
     return [
@@ -74,7 +84,8 @@ def serialize_examples(rows: dict[str, Any], schema: schema_lib.Schema) -> list[
 
 def _to_feature(dtype: str, value: Any) -> Any:
     if dtype == "string":
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        texts = value.tolist() if isinstance(value, np.ndarray) else [value]
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=texts))
     values = tf.nest.flatten(value.tolist())
     if dtype == "int64":
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
