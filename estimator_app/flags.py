@@ -154,6 +154,17 @@ flags.DEFINE_string(
 flags.DEFINE_bool(
     "fine_tune", _MODEL.fine_tune, "Train the extractor of transfer too, not the new head alone."
 )
+flags.DEFINE_enum(
+    "cell_type",
+    _MODEL.cell_type or None,
+    settings.CELL_TYPES,
+    "Cell of --model=rnn; default: lstm.",
+)
+flags.DEFINE_list(
+    "sequence_columns",
+    list(_MODEL.sequence_columns),
+    "Columns of lists that --model=rnn reads step by step; default: all.",
+)
 
 # Training.
 flags.DEFINE_string(
@@ -262,5 +273,5 @@ def _numbers(name: str, values: flags.FlagValues, example: str) -> tuple[float, 
 
 def _choices(values: flags.FlagValues) -> dict[str, str]:
     """Returns the model's flags that are one of some names: absl has None where settings have an empty text."""
-    names = ("activation", "optimizer", "loss", "loss_reduction")
+    names = ("activation", "optimizer", "cell_type", "loss", "loss_reduction")
     return {name: values[name].value or "" for name in names}

@@ -17,6 +17,7 @@ from input_fns import settings as input_settings
 
 OPTIMIZERS = ("adagrad", "adam", "ftrl", "momentum", "rmsprop", "sdca", "sgd")
 ACTIVATIONS = ("elu", "gelu", "relu", "selu", "sigmoid", "softplus", "swish", "tanh")
+CELL_TYPES = ("gru", "lstm", "simple_rnn")
 LOSSES = ("logistic", "poisson")
 LOSS_REDUCTIONS = ("sum", "sum_over_batch_size")
 PROGRESS = ("auto", "bar", "lines", "none")
@@ -48,6 +49,8 @@ class ModelSettings:
       extractor: of `transfer`: directory of a SavedModel, handle of TensorFlow Hub, or "mobilenet_v2".
       extractor_weights: of `mobilenet_v2`: file with its weights; empty means random ones.
       fine_tune: whether the extractor is trained too, not the new head alone.
+      cell_type: one of CELL_TYPES, of a recurrent network; empty means lstm.
+      sequence_columns: lists that a recurrent network reads step by step; empty means all lists.
     """
 
     model: str = "dnn_linear"
@@ -67,10 +70,13 @@ class ModelSettings:
     extractor: str = ""
     extractor_weights: str = ""
     fine_tune: bool = False
+    cell_type: str = ""
+    sequence_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
         object.__setattr__(self, "head_weights", tuple(self.head_weights))
+        object.__setattr__(self, "sequence_columns", tuple(self.sequence_columns))
         _require(bool(self.model), "--model to name a model", "an empty value")
         _require(
             bool(self.hidden_units) and all(units >= 1 for units in self.hidden_units),
@@ -81,6 +87,7 @@ class ModelSettings:
         for name, known in (
             ("activation", ACTIVATIONS),
             ("optimizer", OPTIMIZERS),
+            ("cell_type", CELL_TYPES),
             ("loss", LOSSES),
             ("loss_reduction", LOSS_REDUCTIONS),
         ):

@@ -7,6 +7,7 @@ signature takes them as plain tensors.
 """
 
 import dataclasses
+import json
 import re
 from typing import Any, Iterable, Mapping, Optional, Sequence
 
@@ -75,6 +76,8 @@ def choose(found: metadata.ModelMetadata, name: str, columns: Iterable[str]) -> 
     for signature in candidates:
         if signature.inputs and not missing_columns(signature, columns):
             instead = _examples_signature(found, signature)
+            if instead and not name and any(map(_is_list, signature.inputs.values())):
+                continue  # lists of different lengths are no tensor; an Example has room for them
             return Question(signature, as_examples=False, examples_signature=instead)
     for signature in candidates:
         if takes_examples(signature):
@@ -103,7 +106,7 @@ def _types(
 ) -> dict[str, metadata.TensorSpec]:
     """Returns what columns hold by the signatures that take them as plain tensors.
 
-    Only columns of one value a row, whose dtype a tf.Example has and no two signatures dispute.
+    Only columns of one value or one list a row, whose dtype a tf.Example has and no two signatures dispute.
     """
     types: dict[str, metadata.TensorSpec] = {}
     for column in columns:
@@ -118,9 +121,14 @@ def _types(
 
 
 def _fits_example(spec: metadata.TensorSpec) -> bool:
-    """Says whether the input is one value a row that a feature of a tf.Example can hold."""
+    """Says whether the input is a value or list a row that a feature of a tf.Example can hold."""
     one_a_row = spec.shape is None or len(spec.shape) < 2 or spec.shape[1:] == (1,)
-    return one_a_row and spec.dtype in _EXAMPLE_DTYPES
+    return (one_a_row or _is_list(spec)) and spec.dtype in _EXAMPLE_DTYPES
+
+
+def _is_list(spec: metadata.TensorSpec) -> bool:
+    """Says whether the input is a list of any length a row."""
+    return spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] is None
 
 
 def _examples_signature(found: metadata.ModelMetadata, chosen: metadata.Signature) -> str:
@@ -258,7 +266,7 @@ def _stack(
 
 
 def _value(row: rows_lib.Row, name: str, spec: metadata.TensorSpec, place: str) -> Any:
-    """Returns one value; a number for text of CSV where spec wants one.
+    """Returns one value; a number for text of CSV where spec wants one, a list for text that is one in JSON.
 
     Raises:
         errors.InputError: It is missing, or no number.
@@ -266,6 +274,11 @@ def _value(row: rows_lib.Row, name: str, spec: metadata.TensorSpec, place: str) 
     if name not in row.values:
         raise errors.InputError(f"{place}, row {row.number}: column {name} is missing.")
     value = row.values[name]
+    if row.is_text and _is_list(spec) and value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise _misfit(row, name, spec, place, error) from error
     if not row.is_text or spec.dtype == "string":
         return value
     try:

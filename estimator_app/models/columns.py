@@ -7,6 +7,9 @@
 | string with more | embedded | as it is, and crossed up to CROSS_LIMIT values |
 | string without a vocabulary | hashed, then embedded | hashed |
 | int64 that the schema says are ids | as a string with as many values | as it is |
+| list of strings or ids | as one of them: the sum of the one-hots, the mean of the embeddings | all of them |
+
+A list of numbers has no column here; `sequence_column` has one for a recurrent network.
 """
 
 from __future__ import annotations
@@ -54,9 +57,37 @@ def linear_columns(
 ) -> list[Any]:
     """Returns the columns of the plain linear model: standardised numbers beside the wide columns."""
     # The wide columns have the numbers with a shape already.
-    scalars = [feature for feature in schema.features if is_number(feature) and not feature.shape]
+    scalars = [
+        feature
+        for feature in schema.features
+        if is_number(feature) and not feature.shape and not feature.is_list
+    ]
     numbers = [_numeric(feature, statistics) for feature in scalars]
     return numbers + wide_columns(schema, statistics)
+
+
+def sequence_column(
+    feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics
+) -> Any:
+    """Returns the column of a list of which the order counts: for each of its values, a step, a vector."""
+    if is_number(feature):
+        normalise = standardise(*moments(feature, statistics))
+        return tf.feature_column.sequence_numeric_column(
+            feature.name, normalizer_fn=lambda lists: tf.sparse.map_values(normalise, lists)
+        )
+    if feature.categorical:
+        steps = tf.feature_column.sequence_categorical_column_with_identity(
+            feature.name, num_values(feature), default_value=0
+        )
+    elif feature.vocabulary is None:
+        steps = tf.feature_column.sequence_categorical_column_with_hash_bucket(
+            feature.name, HASH_BUCKETS
+        )
+    else:
+        steps = tf.feature_column.sequence_categorical_column_with_vocabulary_list(
+            feature.name, feature.vocabulary, dtype=tf.string, num_oov_buckets=1
+        )
+    return _dense(feature, steps)
 
 
 def distance_columns(
@@ -117,7 +148,10 @@ def num_values(feature: schema_lib.Feature) -> int:
 def _deep_column(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> Any:
     if is_number(feature):
         return _numeric(feature, statistics)
-    categorical = _categorical(feature)
+    return _dense(feature, _categorical(feature))
+
+
+def _dense(feature: schema_lib.Feature, categorical: Any) -> Any:
     if num_values(feature) <= ONE_HOT_LIMIT:
         return tf.feature_column.indicator_column(categorical)
     return tf.feature_column.embedding_column(categorical, embedding_dimension(feature))
@@ -152,6 +186,7 @@ def _crosses(schema: schema_lib.Schema) -> list[Any]:
         if feature.vocabulary is not None
         and 2 <= len(feature.vocabulary) <= CROSS_LIMIT
         and not feature.shape
+        and not feature.is_list
     ]
     # The sort is stable: of equals, those that stand first in the schema.
     richest = sorted(crossable, key=lambda feature: -len(feature.vocabulary or ()))[

@@ -65,9 +65,12 @@ def _renamed(problem: Problem, names: dict[str, str]) -> Problem:
     schema, statistics = problem.schema, problem.statistics
     settings = problem.settings
     id_column = names.get(settings.example_id_column, settings.example_id_column)
+    lists = tuple(names.get(name, name) for name in settings.sequence_columns)
     return dataclasses.replace(
         problem,
-        settings=dataclasses.replace(settings, example_id_column=id_column),
+        settings=dataclasses.replace(
+            settings, example_id_column=id_column, sequence_columns=lists
+        ),
         schema=dataclasses.replace(
             schema,
             features=tuple(rename(feature) for feature in schema.features),

@@ -10,12 +10,14 @@ from estimator_app import settings as settings_lib
 from estimator_app.compat import estimator, keras
 from estimator_app.models import (
     clustering,
+    columns,
     keras_estimator,
     keras_images,
     keras_tables,
     keras_transfer,
     naming,
     premade,
+    recurrent,
 )
 from estimator_app.models.problem import Problem
 from input_fns import errors, named_objects
@@ -36,6 +38,7 @@ class Model:
       settings: the fields of `ModelSettings` that it has a use for.
       takes_images: whether the data has to be one feature of images, with a label of classes.
       takes_labels: whether there may be several labels.
+      takes_lists: which features of lists of any length it learns from: "none", those of text and "ids", or "all".
     """
 
     build: Callable[[Problem], Any]
@@ -43,6 +46,7 @@ class Model:
     settings: tuple[str, ...]
     takes_images: bool = False
     takes_labels: bool = False
+    takes_lists: str = "none"
 
 
 _NETWORK = ("hidden_units", "activation", "dropout", "batch_norm")
@@ -50,19 +54,31 @@ _GRADIENTS = ("optimizer", "learning_rate", "l1", "l2")
 _HEAD = ("loss", "loss_reduction", "head_weights")
 
 MODELS = {
-    "baseline": Model(premade.baseline, "value", _GRADIENTS + _HEAD, takes_labels=True),
+    "baseline": Model(
+        premade.baseline, "value", _GRADIENTS + _HEAD, takes_labels=True, takes_lists="all"
+    ),
     "cnn_dropout": Model(keras_images.cnn_dropout, "index", _GRADIENTS, takes_images=True),
     "cnn_functional": Model(keras_images.cnn_functional, "index", _GRADIENTS, takes_images=True),
     "cnn_small": Model(keras_images.cnn_small, "index", _GRADIENTS, takes_images=True),
     "cnn_subclassed": Model(keras_images.cnn_subclassed, "index", _GRADIENTS, takes_images=True),
-    "dnn": Model(premade.dnn, "value", _NETWORK + _GRADIENTS + _HEAD, takes_labels=True),
+    "dnn": Model(
+        premade.dnn, "value", _NETWORK + _GRADIENTS + _HEAD, takes_labels=True, takes_lists="ids"
+    ),
     "dnn_linear": Model(
-        premade.dnn_linear, "value", _NETWORK + _GRADIENTS + _HEAD, takes_labels=True
+        premade.dnn_linear,
+        "value",
+        _NETWORK + _GRADIENTS + _HEAD,
+        takes_labels=True,
+        takes_lists="ids",
     ),
     "keras_mlp": Model(keras_tables.keras_mlp, "index", _NETWORK + _GRADIENTS),
     "kmeans": Model(clustering.kmeans, "index", ("num_clusters",)),
     "linear": Model(
-        premade.linear, "value", _GRADIENTS + ("example_id_column",) + _HEAD, takes_labels=True
+        premade.linear,
+        "value",
+        _GRADIENTS + ("example_id_column",) + _HEAD,
+        takes_labels=True,
+        takes_lists="ids",
     ),
     "mlp_300_100": Model(keras_images.mlp_300_100, "index", _GRADIENTS, takes_images=True),
     "mnist_mlp": Model(
@@ -70,6 +86,13 @@ MODELS = {
     ),
     "mnist_mlp_dropout": Model(
         keras_images.mnist_mlp_dropout, "index", _GRADIENTS, takes_images=True
+    ),
+    "rnn": Model(
+        recurrent.rnn,
+        "value",
+        ("hidden_units", "cell_type", "sequence_columns") + _GRADIENTS + _HEAD,
+        takes_labels=True,
+        takes_lists="all",
     ),
     "transfer": Model(
         keras_transfer.transfer,
@@ -152,6 +175,7 @@ def build(model: Model, problem: Problem) -> Any:
             f"Expected one label for --model={problem.settings.model}, found --task=multi_label or several "
             f"({', '.join(label.name for label in schema.labels)}). Give one --label_column, or take one of {able}."
         )
+    _check_lists(model, problem)
     built = (
         naming.build_with_graph_names(model.build, problem)
         if model.build in _BUILT_IN
@@ -175,4 +199,21 @@ def _own_model(name: str) -> Model:
             f"makes the model."
         )
     label_as = getattr(function, "label_as", "index")
-    return Model(function, label_as, _ALL_SETTINGS, takes_labels=True)
+    return Model(function, label_as, _ALL_SETTINGS, takes_labels=True, takes_lists="all")
+
+
+def _check_lists(model: Model, problem: Problem) -> None:
+    """Raises SchemaError if a feature is a list of which the model makes nothing."""
+    for feature in problem.schema.features:
+        if not feature.is_list or model.takes_lists == "all":
+            continue
+        is_number = columns.is_number(feature)
+        if model.takes_lists == "ids" and not is_number:
+            continue
+        takes = "lists of text or ids" if model.takes_lists == "ids" else "features of a fixed shape"
+        ids = " If these are ids, say is_categorical: true in the schema." if feature.dtype == "int64" else ""
+        raise errors.SchemaError(
+            f"Expected {takes} for --model={problem.settings.model}, found lists of "
+            f"{'numbers' if is_number else 'text or ids'} in column {feature.name!r}. Use --model=rnn, or leave the "
+            f"column out.{ids if is_number else ''}"
+        )
