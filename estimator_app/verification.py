@@ -87,7 +87,9 @@ def _as_element(values: np.ndarray) -> Any:
     lengths = [len(row) for row in values]
     indices = [(row, place) for row, length in enumerate(lengths) for place in range(length)]
     return tf.compat.v1.SparseTensorValue(
-        np.array(indices, np.int64).reshape(-1, 2), np.concatenate(values), (len(values), max(lengths))
+        np.array(indices, np.int64).reshape(-1, 2),
+        np.concatenate(values),
+        (len(values), max(lengths)),
     )
 
 

@@ -182,7 +182,9 @@ def _check_holds(
     for feature in schema.columns:
         missing = statistics.column(feature.name).missing
         fault = ""
-        if pa.types.is_string(types.field(feature.name).type) and not entry.text:
+        if feature.is_list:
+            fault = "" if entry.lists else "it holds lists of different lengths"
+        elif pa.types.is_string(types.field(feature.name).type) and not entry.text:
             fault = "it is text"
         elif entry.max_rank is not None and len(feature.shape) > entry.max_rank:
             fault = f"its values have the shape {feature.shape}"

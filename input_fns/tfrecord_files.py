@@ -1,4 +1,4 @@
-"""TFRecord files of `tf.train.Example`, plain or compressed: a feature is a column.
+"""TFRecord files of `tf.train.Example` or `tf.train.SequenceExample`, plain or compressed: a feature is a column.
 
 Blocks of records are taken apart by NumPy. Only a block with a record that is unusual goes through protobuf, record by
 record; that is where bad rows are found.
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from input_fns import blocks, errors, example_columns
+from input_fns import blocks, errors, example_columns, sequence_examples
 from input_fns import settings as settings_lib
 from input_fns import tfrecord_frames as frames
 
@@ -34,19 +34,25 @@ _TYPES = {
 class TfRecordFormat:
     """See `sources.Format`. The columns are the features of the file's first records, up to a megabyte or 1,000 of
     them, sorted by name because an Example has no order. A feature that a record does not have, or that is an empty
-    list, is missing there."""
+    list, is missing there.
+
+    A file is one of SequenceExamples if one of these records has feature lists: each of them is a column of lists, a
+    value a step, beside the context's columns."""
 
     label = ""
 
     def columns(self, path: str) -> tuple[str, ...]:
         """The names of the features."""
-        with contextlib.closing(frames.read(path, _FIRST_BYTES)) as parts:
-            records = next(parts, None)
-        if records is None:
+        first = _first_records(path)
+        if not first:
             raise errors.EmptyFileError(f"{path} is empty. Remove the file or give it records.")
-        first = records.split(_FIRST_RECORDS)
-        examples = [example for example in map(_parse, first) if example is not None]
-        names = {name for example in examples for name in example.features.feature}
+        lists = sequence_examples.list_names(first)
+        if lists:
+            found = [sequence_examples.parse(record) for record in first]
+            parts = [sequence.context for sequence in found if sequence is not None]
+        else:
+            parts = [e.features for e in map(_parse, first) if e is not None]
+        names = lists.union(name for features in parts for name in features.feature)
         if not names:
             raise errors.FileError(
                 f"{path} holds no tf.train.Example with a feature in its first records; record 1 is "
@@ -60,7 +66,8 @@ class TfRecordFormat:
 
     def read(self, shard: blocks.Shard, columns: tuple[str, ...]) -> Iterator[blocks.RawBlock]:
         """The records in order, about four megabytes at a time."""
-        file = _File(shard.path, columns)
+        lists = sequence_examples.list_names(_first_records(shard.path))
+        file = _File(shard.path, columns, lists)
         for records in frames.read(shard.path):
             yield file.to_block(records)
 
@@ -71,26 +78,59 @@ def make(settings: settings_lib.InputSettings, role: str) -> TfRecordFormat:
     return TfRecordFormat()
 
 
+def _first_records(path: str) -> list[bytes]:
+    with contextlib.closing(frames.read(path, _FIRST_BYTES)) as parts:
+        records = next(parts, None)
+    return [] if records is None else records.split(_FIRST_RECORDS)
+
+
 class _File:
     """What the records read so far have shown of a file's columns."""
 
-    def __init__(self, path: str, columns: tuple[str, ...]) -> None:
+    def __init__(self, path: str, columns: tuple[str, ...], lists: frozenset[str]) -> None:
         self._path, self._columns, self._known = path, columns, frozenset(columns)
+        self._has_sequences = bool(lists)
         self._kinds: dict[str, str] = {}
-        self._with_lists: set[str] = set()  # columns of which a record had several values
+        self._with_lists = set(lists)  # and columns of which a record had several values
 
     def to_block(self, records: frames.Records) -> blocks.RawBlock:
         """The records that fit, as columns, and those that do not."""
         rows = np.arange(records.first, records.first + len(records))
         bad: list[blocks.BadRow] = []
+        if self._has_sequences:
+            records, rows, bad = self._to_examples(records, rows)
         try:
             lists = example_columns.decode(records, self._columns, self._kinds)
         except example_columns.UnusualError:
-            records, rows, bad = self._rewrite(records, rows)
+            records, rows, unfit = self._rewrite(records, rows)
+            bad += unfit
             lists = example_columns.decode(records, self._columns, self._kinds)
         self._kinds.update((name, column.kind) for name, column in lists.items())
         cells = {name: self._cells(name, lists.get(name), len(rows)) for name in self._columns}
         return blocks.RawBlock(self._path, rows, cells, tuple(bad))
+
+    def _to_examples(
+        self, records: frames.Records, rows: np.ndarray
+    ) -> tuple[frames.Records, np.ndarray, list[blocks.BadRow]]:
+        """SequenceExamples as Examples, their numbers, and those that cannot be one."""
+        good, numbers, bad = [], [], []
+        for row, record in zip(rows.tolist(), records.split(), strict=True):
+            sequence = sequence_examples.parse(record)
+            if sequence is None:
+                text = record.decode("utf-8", "backslashreplace")
+                expected = sequence_examples.EXPECTED
+                bad.append(blocks.BadRow(self._path, row, "", text, expected, text))
+                continue
+            try:
+                good.append(sequence_examples.to_example(sequence).SerializeToString())
+                numbers.append(row)
+            except sequence_examples.UnfitError as error:
+                found = _to_text(sequence.feature_lists.feature_list[error.column])
+                text = _to_text(sequence)
+                bad.append(
+                    blocks.BadRow(self._path, row, error.column, found, error.expected, text)
+                )
+        return frames.join(good), np.array(numbers, np.int64), bad
 
     def _rewrite(
         self, records: frames.Records, rows: np.ndarray

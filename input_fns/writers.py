@@ -67,6 +67,7 @@ class Entry:
         compressed_inside: whether the compression is the format's own, so that no ending tells it.
         text: whether it holds text.
         max_rank: most dimensions of a value; None means any.
+        lists: whether it holds lists of any length.
         missing: the schema's types of which a value may be missing.
         needs_label: whether each row has a label, and none a weight.
     """
@@ -79,6 +80,7 @@ class Entry:
     compressed_inside: bool = False
     text: bool = True
     max_rank: int | None = None
+    lists: bool = False
     missing: tuple[str, ...] = ("string", "int64", "float32")
     needs_label: bool = False
 
@@ -94,6 +96,7 @@ WRITERS = {
         "ParquetWriter",
         ("zstd", "gzip", "none"),
         compressed_inside=True,
+        lists=True,
     ),
     "arrow": Entry(
         "Arrow",
@@ -102,6 +105,7 @@ WRITERS = {
         "ArrowWriter",
         ("none", "zstd"),
         compressed_inside=True,
+        lists=True,
     ),
     "jsonl": Entry(
         "JSON lines",
@@ -109,6 +113,7 @@ WRITERS = {
         "input_fns.writers_text",
         "JsonLinesWriter",
         max_rank=1,
+        lists=True,
     ),
     "numpy": Entry(
         "NumPy",
@@ -125,6 +130,7 @@ WRITERS = {
         "input_fns.writers_tfrecord",
         "TFRecordWriter",
         ("none", "gzip"),
+        lists=True,
     ),
     "libsvm": Entry(
         "LIBSVM",

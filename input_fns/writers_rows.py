@@ -13,7 +13,7 @@ from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources
 
-_NUMBERS = {"int64": pa.int64(), "float32": pa.float32()}
+_TYPES = {"string": pa.string(), "int64": pa.int64(), "float32": pa.float32()}
 
 
 def read(
@@ -21,8 +21,8 @@ def read(
 ) -> Iterator[pa.RecordBatch]:
     """All rows that fit, in order, with the columns in the order of the source's.
 
-    A column is of Arrow's type string, int64 or float32, or a list of fixed size of them; of two and more dimensions, a
-    tensor of fixed shape. A missing value is null. Classes named by whole numbers are int64, since that is what they
+    A column is of Arrow's type string, int64 or float32, or a list of them, of fixed size where it is fixed; of two and
+    more dimensions, a tensor of fixed shape. A missing value is null, a missing list empty. Classes named by whole numbers are int64, since that is what they
     were.
 
     Args:
@@ -84,13 +84,20 @@ def is_vector(kind: pa.DataType) -> bool:
     return isinstance(kind, (pa.FixedSizeListType, pa.FixedShapeTensorType))
 
 
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a value is a list of any length."""
+    return bool(pa.types.is_large_list(kind))
+
+
 def _type_of(feature: schema_lib.Feature, schema: schema_lib.Schema) -> pa.DataType:
+    if feature.is_list:
+        return pa.large_list(_TYPES[feature.dtype])
     if feature.dtype == "string":
         named_by_numbers = feature in schema.labels and all(
             map(_is_whole, feature.vocabulary or ("",))
         )
         return pa.int64() if named_by_numbers else pa.string()
-    number = _NUMBERS[feature.dtype]
+    number = _TYPES[feature.dtype]
     if not feature.shape:
         return number
     if len(feature.shape) == 1:
@@ -110,11 +117,19 @@ def _to_arrow(
     column: conversion.Converted, feature: schema_lib.Feature, kind: pa.DataType
 ) -> pa.Array:
     values = column.values
+    if isinstance(values, blocks.Lists):
+        items = values.values
+        flat = _to_texts(items) if isinstance(items, blocks.Strings) else pa.array(items)
+        return pa.LargeListArray.from_arrays(pa.array(values.offsets), flat).cast(kind)
     if isinstance(values, blocks.Strings):
-        texts = pa.array(values.values.tolist(), pa.binary()).cast(pa.string())
-        return texts.take(pa.array(values.codes, mask=column.missing)).cast(kind)
+        return _to_texts(values, column.missing).cast(kind)
     if not feature.shape:
         return pa.array(values, kind, mask=column.missing)
     numbers = pa.array(np.ascontiguousarray(values).reshape(-1))
     lists = pa.FixedSizeListArray.from_arrays(numbers, math.prod(feature.shape))
     return pa.ExtensionArray.from_storage(kind, lists) if len(feature.shape) > 1 else lists
+
+
+def _to_texts(values: blocks.Strings, missing: np.ndarray | None = None) -> pa.StringArray:
+    texts = pa.array(values.values.tolist(), pa.binary()).cast(pa.string())
+    return texts.take(pa.array(values.codes, mask=missing))

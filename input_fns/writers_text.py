@@ -115,6 +115,10 @@ class LibsvmWriter(_TextWriter):
 
 
 def _to_json(column: pa.Array) -> list[object]:
+    if writers_rows.is_list(column.type):
+        lists = pa.LargeListArray.from_arrays(column.offsets, writers_rows.shortest(column.values))
+        found: list[object] = lists.to_pylist()
+        return found
     if not writers_rows.is_vector(column.type):
         values: list[object] = writers_rows.shortest(column).to_pylist()
         return values

@@ -55,6 +55,8 @@ class TFRecordWriter(writers.Writer):
 def _encode(name: str, column: pa.Array) -> list[bytes]:
     """Of each row the bytes of a tf.train.Features with this column alone, or none if the value is missing."""
     kind = column.type
+    if writers_rows.is_list(kind):
+        return _encode_lists(name, column)
     if writers_rows.is_vector(kind):
         values = writers_rows.flat(column).to_numpy().reshape(len(column), -1)
         if values.dtype == np.float32:
@@ -69,6 +71,28 @@ def _encode(name: str, column: pa.Array) -> list[bytes]:
     distinct = column.dictionary_encode()
     table = [_encode_one(name, value) for value in distinct.dictionary.to_pylist()]
     return [b"" if code is None else table[code] for code in distinct.indices.to_pylist()]
+
+
+def _encode_lists(name: str, column: pa.Array) -> list[bytes]:
+    """Of each list the bytes; none if it is empty."""
+    if column.type.value_type == pa.string():
+        texts = column.cast(pa.large_list(pa.binary())).to_pylist()
+        return [
+            _features(name, bytes_list=tf.train.BytesList(value=row)) if row else b""
+            for row in texts
+        ]
+    flat = column.flatten().to_numpy()
+    offsets = np.diff(column.offsets.to_numpy()).cumsum()
+    rows = np.split(flat, offsets[:-1])
+    if flat.dtype == np.float32:
+        return [
+            _features(name, float_list=tf.train.FloatList(value=row)) if len(row) else b""
+            for row in rows
+        ]
+    return [
+        _features(name, int64_list=tf.train.Int64List(value=row)) if len(row) else b""
+        for row in rows
+    ]
 
 
 def _encode_one(name: str, value: int | str) -> bytes:

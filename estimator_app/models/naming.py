@@ -68,9 +68,7 @@ def _renamed(problem: Problem, names: dict[str, str]) -> Problem:
     lists = tuple(names.get(name, name) for name in settings.sequence_columns)
     return dataclasses.replace(
         problem,
-        settings=dataclasses.replace(
-            settings, example_id_column=id_column, sequence_columns=lists
-        ),
+        settings=dataclasses.replace(settings, example_id_column=id_column, sequence_columns=lists),
         schema=dataclasses.replace(
             schema,
             features=tuple(rename(feature) for feature in schema.features),

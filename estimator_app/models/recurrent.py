@@ -24,6 +24,8 @@ _CLIP_NORM = 5.0
 def rnn(problem: Problem) -> Any:
     """LSTM, GRU or simple cells over lists, a value a step; all other features are given to every step.
 
+    Lists of one length, which are features of a shape `(length,)`, are read so as well if `sequence_columns` names them.
+
     Raises:
       SchemaError: there is no list, or one of numbers that is not read step by step.
       SettingsError: `sequence_columns` names something else, or lists of different lengths.
@@ -49,30 +51,41 @@ def rnn(problem: Problem) -> Any:
     )
 
     def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
-        padded = {feature.name: _with_a_step(features[feature.name]) for feature in lists}
-        return inner.model_fn({**features, **padded}, labels, mode, config)
+        steps = {feature.name: _to_steps(features[feature.name]) for feature in lists}
+        return inner.model_fn({**features, **steps}, labels, mode, config)
 
     return estimator.Estimator(model_fn, config=inner.config)
 
 
 def _choose_lists(problem: Problem) -> tuple[schema_lib.Feature, ...]:
     """Returns the features that are read step by step."""
-    known = {feature.name: feature for feature in problem.schema.features if feature.is_list}
-    if not known:
-        raise errors.SchemaError(
-            f"Expected a column of lists for --model={problem.settings.model}, found none. Use another model, such as "
-            "dnn_linear."
+    known = {
+        feature.name: feature
+        for feature in problem.schema.features
+        if feature.is_list or len(feature.shape) == 1
+    }
+    names = problem.settings.sequence_columns or tuple(
+        name for name, feature in known.items() if feature.is_list
+    )
+    if not names:
+        fixed = (
+            f" but {', '.join(known)}, of one length; name them with --sequence_columns"
+            if known
+            else ""
         )
-    names = problem.settings.sequence_columns or tuple(known)
+        raise errors.SchemaError(
+            f"Expected columns of lists for --model={problem.settings.model}, found none{fixed}. Use another model, such "
+            "as dnn_linear, for data without lists."
+        )
     chosen = []
     for name in names:
         if name not in known:
             raise errors.SettingsError(
-                f"Expected --sequence_columns to name columns of lists ({', '.join(known)}), found {name!r}. Correct the "
-                "name."
+                f"Expected --sequence_columns to name columns of lists ({', '.join(known) or 'there is none'}), found "
+                f"{name!r}. Correct the name."
             )
         chosen.append(known[name])
-    lengths = {feature.name: feature.value_count for feature in chosen}
+    lengths = {f.name: f.value_count or (f.shape[0], f.shape[0]) for f in chosen}
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} {_describe(count)}" for name, count in lengths.items())
         raise errors.SettingsError(
@@ -81,7 +94,7 @@ def _choose_lists(problem: Problem) -> tuple[schema_lib.Feature, ...]:
             "is not read."
         )
     for name, feature in known.items():
-        if name not in names and columns.is_number(feature):
+        if name not in names and feature.is_list and columns.is_number(feature):
             raise errors.SchemaError(
                 f"Expected lists of numbers among --sequence_columns, found {name!r} beside {', '.join(names)}. Name it "
                 "too, or leave the column out."
@@ -89,12 +102,17 @@ def _choose_lists(problem: Problem) -> tuple[schema_lib.Feature, ...]:
     return tuple(chosen)
 
 
-def _describe(count: Any) -> str:
+def _describe(count: tuple[int, int | None]) -> str:
     least, most = count
     return f"({least} to {most} values)" if most is not None else f"({least} or more values)"
 
 
-def _with_a_step(lists: Any) -> Any:
-    """Returns the lists with room for a step: a network cannot be run for none, as a batch of empty lists asks for."""
+def _to_steps(lists: Any) -> Any:
+    """Returns `[batch_size, length]` numbers, or lists, as lists of which the longest has a step at least.
+
+    A network cannot be run for no step, as a batch of nothing but empty lists asks for.
+    """
+    if not isinstance(lists, tf.SparseTensor):
+        return tf.RaggedTensor.from_tensor(lists).to_sparse()
     rows, longest = tf.unstack(lists.dense_shape)
     return tf.SparseTensor(lists.indices, lists.values, [rows, tf.maximum(longest, 1)])

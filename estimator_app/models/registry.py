@@ -210,8 +210,14 @@ def _check_lists(model: Model, problem: Problem) -> None:
         is_number = columns.is_number(feature)
         if model.takes_lists == "ids" and not is_number:
             continue
-        takes = "lists of text or ids" if model.takes_lists == "ids" else "features of a fixed shape"
-        ids = " If these are ids, say is_categorical: true in the schema." if feature.dtype == "int64" else ""
+        takes = (
+            "lists of text or ids" if model.takes_lists == "ids" else "features of a fixed shape"
+        )
+        ids = (
+            " If these are ids, say is_categorical: true in the schema."
+            if feature.dtype == "int64"
+            else ""
+        )
         raise errors.SchemaError(
             f"Expected {takes} for --model={problem.settings.model}, found lists of "
             f"{'numbers' if is_number else 'text or ids'} in column {feature.name!r}. Use --model=rnn, or leave the "
