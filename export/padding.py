@@ -11,7 +11,7 @@ Data with such a value in a list is refused before training, see `input_fns.conv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,14 @@ import tensorflow as tf
 PADDING: dict[str, Any] = {"string": b"", "int64": -(2**63), "float32": float("nan")}
 
 
-def pad(rows: Sequence[np.ndarray], dtype: str) -> np.ndarray:
+def pad(lists: Iterable[np.ndarray], dtype: str) -> np.ndarray:
     """The lists as `[num_rows, longest]` of the dtype; strings as bytes.
 
     Args:
-      rows: one array `[length]` a row.
+      lists: one array `[length]` a row.
       dtype: "string", "int64" or "float32".
     """
+    rows = list(lists)
     longest = max((len(row) for row in rows), default=0)
     made = np.full(
         (len(rows), longest), PADDING[dtype], object if dtype == "string" else np.dtype(dtype)

@@ -51,7 +51,7 @@ def make_receiver(schema: schema_lib.Schema) -> Receiver:
         name, value = feature.name, parsed[feature.name]
         if feature.is_list:
             value = padding.to_dense(value, feature.dtype)
-        # parse_example declares no batch size; a placeholder with a default keeps the shape open and can be fed as well.
+        # parse_example declares no batch size; a placeholder with a default keeps the shape open and can be fed too.
         plain[name] = tf.compat.v1.placeholder_with_default(
             value, value.shape, name=f"tensors/{_scope_name(name)}"
         )

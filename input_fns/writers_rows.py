@@ -22,8 +22,8 @@ def read(
     """All rows that fit, in order, with the columns in the order of the source's.
 
     A column is of Arrow's type string, int64 or float32, or a list of them, of fixed size where it is fixed; of two and
-    more dimensions, a tensor of fixed shape. A missing value is null, a missing list empty. Classes named by whole numbers are int64, since that is what they
-    were.
+    more dimensions, a tensor of fixed shape. A missing value is null, a missing list empty. Classes named by whole
+    numbers are int64, since that is what they were.
 
     Args:
         source: the rows.

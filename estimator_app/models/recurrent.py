@@ -24,7 +24,7 @@ _CLIP_NORM = 5.0
 def rnn(problem: Problem) -> Any:
     """LSTM, GRU or simple cells over lists, a value a step; all other features are given to every step.
 
-    Lists of one length, which are features of a shape `(length,)`, are read so as well if `sequence_columns` names them.
+    Lists of one length, which are features of a shape `(length,)`, are read so too if `sequence_columns` names them.
 
     Raises:
       SchemaError: there is no list, or one of numbers that is not read step by step.
@@ -74,8 +74,8 @@ def _choose_lists(problem: Problem) -> tuple[schema_lib.Feature, ...]:
             else ""
         )
         raise errors.SchemaError(
-            f"Expected columns of lists for --model={problem.settings.model}, found none{fixed}. Use another model, such "
-            "as dnn_linear, for data without lists."
+            f"Expected columns of lists for --model={problem.settings.model}, found none{fixed}. Use another model for "
+            "data without lists, such as dnn_linear."
         )
     chosen = []
     for name in names:
@@ -89,15 +89,15 @@ def _choose_lists(problem: Problem) -> tuple[schema_lib.Feature, ...]:
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} {_describe(count)}" for name, count in lengths.items())
         raise errors.SettingsError(
-            f"Expected lists of the same length in each row for --model={problem.settings.model}, which reads them side "
-            f"by side; found {found}. Name those that belong together with --sequence_columns; of the others the order "
-            "is not read."
+            f"Expected lists of the same length in each row for --model={problem.settings.model}, which reads them "
+            f"side by side; found {found}. Name those that belong together with --sequence_columns; of the others the "
+            "order is not read."
         )
     for name, feature in known.items():
         if name not in names and feature.is_list and columns.is_number(feature):
             raise errors.SchemaError(
-                f"Expected lists of numbers among --sequence_columns, found {name!r} beside {', '.join(names)}. Name it "
-                "too, or leave the column out."
+                f"Expected lists of numbers among --sequence_columns, found {name!r} beside {', '.join(names)}. Name "
+                "it too, or leave the column out."
             )
     return tuple(chosen)
 

@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def rows(census_lines: list[str]) -> list[Row]:
-    """Of census: words of a person's answers, and numbers, of both as many as there are; a person may have no number."""
+    """Of census: words of a person's answers, and numbers, as many as there are; a person may have no number."""
     header, *lines = (line.split(",") for line in census_lines[: ROWS + 1])
     found = []
     for i, line in enumerate(lines):
@@ -140,19 +140,27 @@ def to_lists(batch: Any) -> dict[str, Any]:
     return found if label is None else {**found, "y": label.numpy().tolist()}
 
 
+@pytest.fixture(scope="module")
+def expected(rows: list[Row]) -> dict[str, tuple[schema_lib.Schema, list[Any]]]:
+    """Of each mode the schema and the batches of the rows as they are."""
+    found = {mode: read(*in_memory(rows), mode) for mode in pipeline.MODES}
+    return {mode: (schema, list(map(to_lists, b))) for mode, (schema, b) in found.items()}
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_format_gives_the_lists_in_every_mode(
-    write: Callable[[str], str], rows: list[Row], name: str
+    write: Callable[[str], str],
+    expected: dict[str, tuple[schema_lib.Schema, list[Any]]],
+    name: str,
 ) -> None:
     path = write(name)
-    for mode in pipeline.MODES:
-        expected_schema, expected = read(*in_memory(rows), mode)
+    for mode, (expected_schema, batches) in expected.items():
         settings = settings_lib.InputSettings(
             train_data=path, label_column="income", batch_size=BATCH, seed=1
         )
         schema, found = read(sources.open_source(settings, "train"), settings, mode)
         assert {f.name: f for f in schema.columns} == {f.name: f for f in expected_schema.columns}
-        assert list(map(to_lists, found)) == list(map(to_lists, expected))
+        assert list(map(to_lists, found)) == batches
     assert schema.feature("words").value_count == (1, 5)
     assert schema.feature("ids").value_count == schema.feature("gains").value_count == (0, 3)
     assert schema.feature("pair").shape == (2,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
+import json
 import pathlib
 
 import pytest
@@ -35,6 +36,8 @@ OTHER = settings_lib.ModelSettings(
     loss_reduction="sum",
     num_clusters=3,
     fine_tune=True,
+    cell_type="gru",
+    sequence_columns=("words",),
 )
 
 KEPT = ("age", "hours-per-week", "education", "gender", "income")
@@ -56,6 +59,23 @@ def small_table(census, tmp_path_factory) -> Files:
         return str(target)
 
     return Files(narrow(census.train), narrow(census.eval))
+
+
+@pytest.fixture(scope="session")
+def small_lists(small_table, tmp_path_factory) -> Files:
+    """The same rows with two columns of lists, both of any length: `words` and `tags`; some are empty."""
+    directory = tmp_path_factory.mktemp("lists")
+
+    def to_lists(path: str) -> str:
+        target = directory / f"{pathlib.Path(path).stem}.jsonl"
+        with open(path, encoding="utf-8", newline="") as file, open(target, "w") as lines:
+            for i, row in enumerate(csv.DictReader(file)):
+                words = [*row["education"].split("-"), row["gender"]][: i % 4]
+                record = {"age": int(row["age"]), "words": words, "tags": list(row["gender"])}
+                lines.write(json.dumps({**record, "income": row["income"]}) + "\n")
+        return str(target)
+
+    return Files(to_lists(small_table.train), to_lists(small_table.eval))
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +117,7 @@ def extractor(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
-def job_of(run_job, extractor):
+def job_of(run_job, extractor, small_lists):
     """Returns a function: a model's name -> its job, with another value of every setting that it takes; made once."""
 
     @functools.cache
@@ -110,6 +130,8 @@ def job_of(run_job, extractor):
         }
         if "extractor" in model.settings:
             changed["extractor"] = extractor
+        if "sequence_columns" in model.settings:
+            changed |= {"train_data": small_lists.train, "eval_data": small_lists.eval}
         data = "mnist" if model.takes_images else ""
         return run_job(data=data, model=name, max_steps=3, eval_steps=2, batch_size=8, **changed)
 

@@ -15,6 +15,7 @@ from estimator_app.serving import server
 from estimator_app.serving import settings as serving_settings
 from input_fns import errors
 import serving_client
+from serving_client import encoding
 from tests.estimator_app.models.conftest import OTHER, SETTINGS
 
 DOCS = pathlib.Path(__file__).parents[3] / "docs" / "models.md"
@@ -24,13 +25,17 @@ def read_lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def served(job, rows):
+def served(job, rows, has_lists):
     """Returns what a server answers for `rows` by the export of `job`, output name -> array."""
     settings = serving_settings.ServerSettings(
         port=0, rest_api_port=-1, model_name="m", model_base_path=job.settings.export_dir
     )
     with server.ModelServer(settings) as running:
         with serving_client.PredictionClient(f"127.0.0.1:{running.port}", "m") as client:
+            if has_lists:  # of different lengths, which are no tensor
+                records = [dict(zip(rows, values)) for values in zip(*rows.values())]
+                examples = [encoding.make_example(row).SerializeToString() for row in records]
+                return client.predict({"examples": examples}, signature_name="predict")
             return client.predict(rows, signature_name="tensors:predict")
 
 
@@ -44,7 +49,7 @@ def test_trained_exported_served_and_queried_with_all_its_settings(job_of, name)
     expected = read_lines(job.model_dir / sample.PREDICTIONS)[:7]
     label = "label" if registry.MODELS[name].takes_images else "income"
     features = {key: [row[key] for row in rows] for key in rows[0] if key != label}
-    answers = served(job, features)
+    answers = served(job, features, "sequence_columns" in registry.MODELS[name].settings)
     assert set(answers) == set(expected[0])
     for output, values in answers.items():
         wanted = [row[output] for row in expected]
