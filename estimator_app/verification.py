@@ -164,7 +164,10 @@ def _answers(
     plain: Mapping[str, np.ndarray],
 ) -> Mapping[str, Any]:
     of_tensors = signature.name.startswith(f"{receivers.TENSORS}:")
-    texts = list(next(iter(plain.values()))) if of_tensors else serialized
+    values = next(iter(plain.values()))
+    if of_tensors and signature.method_name in (_CLASSIFY, _REGRESS) and values.ndim > 1:
+        return servable.predict({"inputs": values}, signature.name)  # classify sends one text a row
+    texts = list(values) if of_tensors else serialized
     if signature.method_name == _CLASSIFY:
         labels, scores = servable.classify(texts, signature.name)
         return {"classes": labels, "scores": scores}

@@ -69,7 +69,7 @@ def test_order_is_learnt_by_steps_and_not_by_a_bag_of_words(run_ordered):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"cell_type": "simple_rnn", "hidden_units": (4, 3)},
+        {"cell_type": "simple_rnn", "hidden_units": (4, 3), "drop": ("heights", "window")},
         {"cell_type": "gru", "sequence_columns": ("window",), "drop": ("heights",)},
     ],
 )
@@ -97,7 +97,7 @@ def test_models_without_steps_learn_from_lists_of_text(run_job, small_lists, mod
     [
         (
             {"model": "dnn"},
-            "Expected lists of text or ids for --model=dnn, found lists of numbers in column 'heights'. Use --model=rnn",
+            "Expected lists of text or ids for --model=dnn, found lists of numbers in column 'heights'. Use --mo",
         ),
         (
             {"model": "kmeans"},
