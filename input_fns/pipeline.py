@@ -140,7 +140,7 @@ def _num_values(column: schema_lib.Feature) -> int:
     if column.value_count is None:
         return math.prod(column.shape)
     most = column.value_count[1]
-    return _LIST_VALUES if most is None else min(most, _LIST_VALUES)
+    return _LIST_VALUES if most is None else max(1, min(most, _LIST_VALUES))
 
 
 def _make_dataset(
