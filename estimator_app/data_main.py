@@ -10,6 +10,10 @@ from estimator_app import program
 
 # Command -> its module, whose `cli` runs it, and what it does.
 COMMANDS = {
+    "bench": (
+        "estimator_app.data_bench_main",
+        "[FLAGS OF A JOB]   what a training waits for (disk, input, model), and what would help",
+    ),
     "describe": (
         "estimator_app.data_describe_main",
         "PATH   what each column holds: a table, a page with histograms, schema and statistics",

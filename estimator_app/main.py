@@ -5,17 +5,15 @@ What else it can do is told by its first argument, and lies in a module for each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import importlib
-import logging
 import os
 import sys
-from typing import NoReturn, Optional
+from typing import NoReturn
 
 from absl import flags as absl_flags
-from absl import logging as absl_logging
 
-from estimator_app import program
+from estimator_app import program, tf_verbosity
 
 # Command -> its module, whose `cli` runs it.
 COMMANDS = {"convert": "estimator_app.convert_main", "data": "estimator_app.data_main"}
@@ -64,8 +62,8 @@ def main(args: Sequence[str]) -> int:
         program.fail(str(error))
 
     print("Loading TensorFlow ...", file=sys.stderr, flush=True)
-    tf_verbosity = absl_flags.FLAGS.tf_verbosity
-    if tf_verbosity == "debug":
+    level = absl_flags.FLAGS.tf_verbosity
+    if level == "debug":
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
     # Here, so that --help and a wrong flag answer before TensorFlow is loaded.
     try:
@@ -77,7 +75,7 @@ def main(args: Sequence[str]) -> int:
     except ImportError as error:  # a TensorFlow that cannot run Estimators says so, and what to do
         program.fail(str(error))
 
-    _set_tf_verbosity(tf_verbosity, compat.quiet)
+    tf_verbosity.apply(level, compat.quiet)
     try:
         result = run.run(settings, progress_stream=sys.stderr)
     except interruption.Interrupted as interrupted:
@@ -90,21 +88,6 @@ def main(args: Sequence[str]) -> int:
         program.fail(sentence, code)
     print("\n".join(result.lines()))
     return 0
-
-
-def _set_tf_verbosity(level: str, quiet: Callable[[Optional[str]], None]) -> None:
-    """Sets from which level on TensorFlow speaks; Keras, a part of it, speaks through absl's logger.
-
-    Args:
-      level: one of `flags.TF_VERBOSITY`.
-      quiet: `compat.quiet`.
-    """
-    logging.getLogger("tensorflow").setLevel(level.upper())
-    if not absl_flags.FLAGS["verbosity"].present:
-        absl_logging.set_verbosity(absl_logging.WARNING)
-        logging.getLogger("absl").setLevel(level.upper())
-    if level in ("error", "warning"):
-        quiet("--tf_verbosity=info" if level == "warning" else None)
 
 
 if __name__ == "__main__":

@@ -162,13 +162,13 @@ def prepare(
         statistics=known_statistics or scanned.statistics,
         num_train_rows=scanned.num_rows,
         bad_rows=bad_rows,
-        settings=_with_cache_dir(settings),
+        settings=with_cache_dir(settings),
         train=train,
         eval=evaluation,
     )
 
 
-def _with_cache_dir(settings: settings_lib.RunSettings) -> input_settings.InputSettings:
+def with_cache_dir(settings: settings_lib.RunSettings) -> input_settings.InputSettings:
     given = settings.input
     directory = given.cache_dir or os.path.join(settings.train.model_dir, job_dir.CACHE)
     return dataclasses.replace(given, cache_dir=directory)

@@ -80,8 +80,8 @@ def make_input_fn(
         weights, repeats = _balance(schema, settings, training, class_weights)
         columns = balance.with_weight(schema).columns if weights else columns
     reader = row_streams.Reader(source, schema, settings, with_label, shard, weights)
-    super_batch = _super_batch(columns, settings.batch_size)
-    rows = row_order.RowOrder(reader, settings, training, super_batch, start, repeats)
+    size = super_batch(columns, settings.batch_size)
+    rows = row_order.RowOrder(reader, settings, training, size, start, repeats)
     labelled = schema if with_label else None
     images = augmentation.image_features(schema, settings) if training else ()
 
@@ -128,7 +128,7 @@ class InputFn:
         return self._rows.position(batches)
 
 
-def _super_batch(columns: tuple[schema_lib.Feature, ...], batch_size: int) -> int:
+def super_batch(columns: tuple[schema_lib.Feature, ...], batch_size: int) -> int:
     """How many batches to hand over at a time: up to some megabytes of them."""
     sizes = {"string": _STRING_BYTES, "int64": 8, "float32": 4}
     row_bytes = sum(sizes[column.dtype] * _num_values(column) for column in columns)
