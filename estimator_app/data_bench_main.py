@@ -42,8 +42,8 @@ def main(args: Sequence[str]) -> int:
             f"Expected flags only, found '{args[0]}'. Run estimator-train data bench --help for the list of flags."
         )
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        values.model_dir = directory
-        values.progress = "none"
+        values["model_dir"].value = directory
+        values["progress"].value = "none"
         try:
             settings = flags.settings_from_flags(values)
         except ValueError as error:
