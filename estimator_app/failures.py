@@ -12,7 +12,7 @@ from typing import Optional
 
 import tensorflow as tf
 
-from estimator_app import job_dir, program, training, verification
+from estimator_app import job_dir, program, step_guard, training, verification, warm_start
 from estimator_app.compat import UnsupportedTensorFlowError
 from estimator_app.models import registry
 from input_fns import errors as input_errors
@@ -23,6 +23,8 @@ _REQUEST_ERRORS = (
     registry.UnknownModelError,
     training.ClusterError,
     UnsupportedTensorFlowError,
+    step_guard.StepError,
+    warm_start.WarmStartError,
 )
 
 

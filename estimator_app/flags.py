@@ -190,6 +190,16 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "save_summary_steps", _TRAIN.save_summary_steps, "Steps between points of TensorBoard's curves."
 )
+flags.DEFINE_string(
+    "warm_start_from",
+    _TRAIN.warm_start_from,
+    "Model directory or checkpoint whose weights a new job begins with; rows of known values are kept.",
+)
+flags.DEFINE_string(
+    "warm_start_vars",
+    _TRAIN.warm_start_vars,
+    "Of these weights, those whose names begin with this regular expression.",
+)
 flags.DEFINE_integer("seed", _TRAIN.seed, "Seed of initial weights, dropout and the order of rows.")
 flags.DEFINE_bool(
     "deterministic",

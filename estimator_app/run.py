@@ -23,7 +23,8 @@ from estimator_app import (
 from estimator_app import result as result_lib
 from estimator_app import sample
 from estimator_app import settings as settings_lib
-from estimator_app import training, verification
+from estimator_app import step_guard, training, verification
+from estimator_app import warm_start as warm_start_lib
 from estimator_app.models import registry
 from estimator_app.models.problem import Problem
 from export import versions
@@ -58,6 +59,7 @@ def run(
         interrupted = stack.enter_context(interruption.Interruption(config.task_type != "ps"))
         job_dir.check(settings)
         model = registry.choose(settings.model)
+        warm_start = _warm_start(settings)
         data = preparation.prepare(settings, say, config.is_chief)
         max_steps = _max_steps(settings, data.num_train_rows)
         done = _already_finished(settings, max_steps, data.bad_rows)
@@ -70,9 +72,18 @@ def run(
             job_dir.record(settings)
             preparation.record(settings, data)
 
-        estimator = registry.build(
-            model, Problem(data.model_schema, data.statistics, settings.model, config)
-        )
+        problem = Problem(data.model_schema, data.statistics, settings.model, config)
+        estimator = registry.build(model, problem)
+        hooks: list[Any] = [
+            interrupted.train_hook(),
+            step_guard.StepGuardHook(settings.model.model),
+        ]
+        if warm_start:
+            hooks.append(
+                warm_start_lib.WarmStartHook(
+                    warm_start, problem, settings.train.warm_start_vars, say
+                )
+            )
         inputs, listeners = _make_inputs(settings, data, model.label_as, config)
         exporter = _make_exporter(settings, data, say)
         started = time.monotonic()
@@ -85,6 +96,7 @@ def run(
                 exporter,
                 interrupted,
                 listeners,
+                hooks,
                 progress_stream,
             )
         except BaseException:
@@ -139,6 +151,7 @@ def _train(
     exporter: exporters.PublishingExporter,
     interrupted: interruption.Interruption,
     saving_listeners: list[Any],
+    hooks: list[Any],
     progress_stream: Optional[TextIO],
 ) -> Mapping[str, Any]:
     """Trains what is left to train; a job that was killed between its last step and its export only gets the rest."""
@@ -147,7 +160,6 @@ def _train(
         return training.evaluate_and_export(
             estimator, inputs, settings.train, exporter, checkpoint, [interrupted.eval_hook()]
         )
-    hooks = [interrupted.train_hook()]
     bar = (
         progress.make_hook(settings.train.progress, max_steps, progress_stream)
         if progress_stream
@@ -178,6 +190,14 @@ def _make_inputs(
     train = data.train_input_fn(label_as, shard, step, start)
     listeners = [input_positions.Keeper(model_dir, train, step)] if alone else []
     return training.Inputs(train=train, eval=data.eval_input_fn(label_as)), listeners
+
+
+def _warm_start(settings: settings_lib.RunSettings) -> Optional[warm_start_lib.Origin]:
+    """Returns what the job begins with; None where that is not asked for, or the job has begun before."""
+    path = settings.train.warm_start_from
+    if not path or job_dir.is_started(settings.train.model_dir):
+        return None
+    return warm_start_lib.find(path)
 
 
 def _make_exporter(

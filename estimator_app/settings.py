@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from typing import Any, Optional
 
 from export import settings as export_settings
@@ -126,6 +127,8 @@ class TrainSettings:
       save_checkpoints_steps: steps between two checkpoints. Every checkpoint is evaluated.
       keep_checkpoint_max: how many checkpoints stay.
       save_summary_steps: steps between two points of TensorBoard's curves.
+      warm_start_from: model directory or checkpoint whose weights the job begins with; only its first start heeds it.
+      warm_start_vars: regular expression; of these weights, those whose names begin with it.
       seed: of the initial weights, dropout and the order of the rows.
       deterministic: whether kernels whose sums depend on threads are exchanged for slower ones.
       progress: "bar" with steps/s, loss and time left, plain "lines", "none"; "auto" is a bar on a terminal.
@@ -138,6 +141,8 @@ class TrainSettings:
     save_checkpoints_steps: int = 1000
     keep_checkpoint_max: int = 5
     save_summary_steps: int = 100
+    warm_start_from: str = ""
+    warm_start_vars: str = ".*"
     seed: int = 1
     deterministic: bool = False
     progress: str = "auto"
@@ -165,6 +170,7 @@ class TrainSettings:
             value = getattr(self, name)
             _require(value is None or 0 < value < math.inf, f"--{name} > 0", value)
         _require(self.save_summary_steps > 0, "--save_summary_steps > 0", self.save_summary_steps)
+        _require_pattern("warm_start_vars", self.warm_start_vars)
         _require(
             self.progress in PROGRESS,
             f"--progress to be one of {', '.join(PROGRESS)}",
@@ -210,6 +216,15 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
     return formats.hide_password(value) if isinstance(value, str) else value
+
+
+def _require_pattern(name: str, pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"Expected --{name} to be a regular expression; found '{pattern}' ({error})."
+        ) from None
 
 
 def _require(holds: bool, expected: str, found: object) -> None:

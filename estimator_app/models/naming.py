@@ -41,7 +41,7 @@ def build_with_graph_names(build: Callable[[Problem], Any], problem: Problem) ->
     names = graph_names([column.name for column in problem.schema.columns])
     if all(name == chosen for name, chosen in names.items()):
         return build(problem)
-    inner = build(_renamed(problem, names))
+    inner = build(rename(problem))
 
     def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
         renamed = {names[name]: value for name, value in features.items()}
@@ -52,6 +52,11 @@ def build_with_graph_names(build: Callable[[Problem], Any], problem: Problem) ->
     return estimator.Estimator(
         model_fn, config=inner.config, warm_start_from=inner._warm_start_settings
     )
+
+
+def rename(problem: Problem) -> Problem:
+    """Returns the problem with all columns by names that a graph can have."""
+    return _renamed(problem, graph_names([column.name for column in problem.schema.columns]))
 
 
 def _is_allowed(name: str) -> bool:

@@ -1,0 +1,60 @@
+"""What the rows of a premade model's weights stand for, by names that stay the same when a vocabulary changes.
+
+A row of a linear weight or of an embedding is a value of its feature; a row of the first hidden layer's kernel is one
+of the numbers that the feature columns give, such as the place of a value in a one-hot vector.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from estimator_app.models import columns, naming
+from estimator_app.models.problem import Problem
+
+_DEEP = ("dnn", "dnn_linear")
+_WIDE = {"linear": columns.linear_columns, "dnn_linear": columns.wide_columns}
+MODELS = tuple(sorted({*_DEEP, *_WIDE}))
+
+
+def names(problem: Problem) -> dict[str, list[str]]:
+    """Returns variable name -> name of each of its rows; empty for a model that is not made of feature columns.
+
+    The variables are those of linear.py, dnn.py and dnn_linear_combined.py of the wheel.
+    """
+    model = problem.settings.model
+    inside = naming.rename(problem)
+    found: dict[str, list[str]] = {}
+    if model in _WIDE:
+        for column in _WIDE[model](inside.schema, inside.statistics):
+            found[f"linear/linear_model/{column.name}/weights"] = _of_values(column)
+    if model not in _DEEP:
+        return found
+    inputs: list[str] = []
+    # DenseFeatures puts the columns side by side in the order of their names.
+    dense = columns.deep_columns(inside.schema, inside.statistics)
+    for column in sorted(dense, key=lambda column: column.name):
+        width = column.variable_shape.num_elements()
+        values = getattr(column, "categorical_column", None)
+        is_embedding = hasattr(column, "dimension")
+        if is_embedding:
+            name = f"dnn/input_from_feature_columns/input_layer/{column.name}/embedding_weights"
+            found[name] = _of_values(values)
+        rows = _of_values(values) if values and not is_embedding else _numbered(width)
+        inputs += [f"{column.name}: {row}" for row in rows]
+    found["dnn/hiddenlayer_0/kernel"] = inputs
+    return found
+
+
+def _of_values(column: Any) -> list[str]:
+    """Returns one name a row: the values of a vocabulary, then its places for others; else places by number."""
+    vocabulary = getattr(column, "vocabulary_list", None)
+    if vocabulary is not None:
+        # As Python writes them, so that a value with a line break stays one line of a vocabulary's file.
+        others = [f"other {i}" for i in range(column.num_oov_buckets)]
+        return [repr(value) for value in vocabulary] + others
+    count = getattr(column, "num_buckets", None)
+    return _numbered(column.variable_shape.num_elements() if count is None else count)
+
+
+def _numbered(count: int) -> list[str]:
+    return [f"{i} of {count}" for i in range(count)]
