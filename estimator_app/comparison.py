@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Optional
 
-from input_fns import drift, schema_constraints
+from input_fns import drift, errors, schema_constraints
 from input_fns import statistics as statistics_lib
 
 COMPARATORS = ("drift", "skew")
@@ -88,3 +88,36 @@ def compare(
         if above:
             broken[column.name] = above
     return Comparison(first, second, found, broken)
+
+
+def require_alike(first: Side, second: Side, max_drift: float) -> None:
+    """Refuses data that has drifted.
+
+    Args:
+      first: what is compared against.
+      second: what may have drifted.
+      max_drift: no column may drift more.
+
+    Raises:
+      InputError: one does, or the first's statistics are of a version that kept no distributions.
+    """
+    found = compare(first, second, max_drift)
+    for column in found.found.columns:
+        counts = [side.statistics.column(column.name).count for side in (first, second)]
+        if column.jensen_shannon is None and all(counts):
+            raise errors.InputError(
+                f"Expected statistics of {first.name} with a histogram of {column.name!r}, for --max_drift; found none, "
+                "they are of an earlier version. Leave out --max_drift, or start in a new --model_dir."
+            )
+    if found.broken:
+        worst = found.found.columns[0]
+        changes = [worst.note] if worst.note else []
+        if worst.missing[0] != worst.missing[1]:
+            changes.append(f"missing {worst.missing[0]:.1%} → {worst.missing[1]:.1%}")
+        others = len(found.broken) - 1
+        more = f"; {others} more above it" if others else ""
+        raise errors.InputError(
+            f"Expected {second.name} to be like {first.name}, with a drift of at most --max_drift={max_drift:g} in each "
+            f"column; found {worst.drift:.3f} in {worst.name!r} ({', '.join(changes)}{more}). Look at both with "
+            "estimator-train data compare, correct the data, or raise --max_drift."
+        )

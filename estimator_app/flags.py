@@ -200,6 +200,12 @@ flags.DEFINE_string(
     _TRAIN.warm_start_vars,
     "Of these weights, those whose names begin with this regular expression.",
 )
+flags.DEFINE_float(
+    "max_drift",
+    _TRAIN.max_drift,
+    "Refuse to train if a column of the evaluation data drifts more from the training data, or the training data of a "
+    "resumed job from what it first saw; from 0 to 1, see estimator-train data compare.",
+)
 flags.DEFINE_integer("seed", _TRAIN.seed, "Seed of initial weights, dropout and the order of rows.")
 flags.DEFINE_bool(
     "deterministic",

@@ -11,7 +11,7 @@ from typing import Any, Optional
 import numpy as np
 import tensorflow as tf
 
-from estimator_app import job_dir
+from estimator_app import comparison, job_dir
 from estimator_app import settings as settings_lib
 from estimator_app import verification
 from input_fns import bad_rows as bad_rows_lib
@@ -152,6 +152,8 @@ def prepare(
         raise errors.SchemaError(
             f"Expected columns to learn from, found none in {train.files[0]} beside label and weight. Add some."
         )
+    if settings.train.max_drift is not None:
+        _check_drift(scanned.statistics, checked.statistics, known_statistics, settings.train)
     bad_rows = scanned.bad_rows + checked.bad_rows
     say(
         f"{scanned.num_rows} training rows, {checked.num_rows} evaluation rows, {len(scanned.schema.features)} features"
@@ -166,6 +168,24 @@ def prepare(
         train=train,
         eval=evaluation,
     )
+
+
+def _check_drift(
+    train: statistics_lib.DatasetStatistics,
+    evaluation: statistics_lib.DatasetStatistics,
+    before: Optional[statistics_lib.DatasetStatistics],
+    settings: settings_lib.TrainSettings,
+) -> None:
+    """Raises InputError if the training data is unlike what the job first saw, or the evaluation data unlike it."""
+    assert settings.max_drift is not None
+    now = comparison.Side("the training data", train)
+    if before is not None:
+        first = comparison.Side(
+            f"the training data that {settings.model_dir} was started with", before
+        )
+        comparison.require_alike(first, now, settings.max_drift)
+    then = comparison.Side("the evaluation data", evaluation)
+    comparison.require_alike(now, then, settings.max_drift)
 
 
 def with_cache_dir(settings: settings_lib.RunSettings) -> input_settings.InputSettings:

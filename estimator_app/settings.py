@@ -131,6 +131,8 @@ class TrainSettings:
       warm_start_vars: regular expression; of these weights, those whose names begin with it.
       seed: of the initial weights, dropout and the order of the rows.
       deterministic: whether kernels whose sums depend on threads are exchanged for slower ones.
+      max_drift: largest drift, from 0 to 1, that a column of the evaluation data may have from the training data, and one
+        of the training data from what the job first saw; None checks nothing.
       progress: "bar" with steps/s, loss and time left, plain "lines", "none"; "auto" is a bar on a terminal.
     """
 
@@ -145,6 +147,7 @@ class TrainSettings:
     warm_start_vars: str = ".*"
     seed: int = 1
     deterministic: bool = False
+    max_drift: Optional[float] = None
     progress: str = "auto"
 
     DEFAULT_TRAIN_EPOCHS = 10
@@ -171,6 +174,11 @@ class TrainSettings:
             _require(value is None or 0 < value < math.inf, f"--{name} > 0", value)
         _require(self.save_summary_steps > 0, "--save_summary_steps > 0", self.save_summary_steps)
         _require_pattern("warm_start_vars", self.warm_start_vars)
+        _require(
+            self.max_drift is None or 0 <= self.max_drift <= 1,
+            "--max_drift from 0 to 1",
+            self.max_drift,
+        )
         _require(
             self.progress in PROGRESS,
             f"--progress to be one of {', '.join(PROGRESS)}",

@@ -28,6 +28,10 @@ from input_fns import settings as input_settings
             lambda: settings.TrainSettings(model_dir="m", progress="loud"),
             "Expected --progress to be one of auto, bar, lines, none; found 'loud'.",
         ),
+        (
+            lambda: settings.TrainSettings(model_dir="m", max_drift=2.0),
+            "Expected --max_drift from 0 to 1; found 2.0.",
+        ),
         (lambda: settings.ModelSettings(hidden_units=(8, 0)), "found '8,0'."),
         (lambda: settings.ModelSettings(l1=-1.0), "Expected a finite --l1 >= 0; found -1.0."),
         (lambda: settings.ModelSettings(num_clusters=0), "Expected --num_clusters >= 1; found 0."),
