@@ -106,8 +106,8 @@ def require_alike(first: Side, second: Side, max_drift: float) -> None:
         counts = [side.statistics.column(column.name).count for side in (first, second)]
         if column.jensen_shannon is None and all(counts):
             raise errors.InputError(
-                f"Expected statistics of {first.name} with a histogram of {column.name!r}, for --max_drift; found none, "
-                "they are of an earlier version. Leave out --max_drift, or start in a new --model_dir."
+                f"Expected statistics of {first.name} with a histogram of {column.name!r}, for --max_drift; found "
+                "none, they are of an earlier version. Leave out --max_drift, or start in a new --model_dir."
             )
     if found.broken:
         worst = found.found.columns[0]
@@ -117,7 +117,7 @@ def require_alike(first: Side, second: Side, max_drift: float) -> None:
         others = len(found.broken) - 1
         more = f"; {others} more above it" if others else ""
         raise errors.InputError(
-            f"Expected {second.name} to be like {first.name}, with a drift of at most --max_drift={max_drift:g} in each "
-            f"column; found {worst.drift:.3f} in {worst.name!r} ({', '.join(changes)}{more}). Look at both with "
-            "estimator-train data compare, correct the data, or raise --max_drift."
+            f"Expected {second.name} to be like {first.name}, with a drift of at most --max_drift={max_drift:g} in "
+            f"each column; found {worst.drift:.3f} in {worst.name!r} ({', '.join(changes)}{more}). Look at both "
+            "with estimator-train data compare, correct the data, or raise --max_drift."
         )

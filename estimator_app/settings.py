@@ -131,8 +131,8 @@ class TrainSettings:
       warm_start_vars: regular expression; of these weights, those whose names begin with it.
       seed: of the initial weights, dropout and the order of the rows.
       deterministic: whether kernels whose sums depend on threads are exchanged for slower ones.
-      max_drift: largest drift, from 0 to 1, that a column of the evaluation data may have from the training data, and one
-        of the training data from what the job first saw; None checks nothing.
+      max_drift: largest drift, from 0 to 1, that a column of the evaluation data may have from the training data, and
+        one of the training data from what the job first saw; None checks nothing.
       progress: "bar" with steps/s, loss and time left, plain "lines", "none"; "auto" is a bar on a terminal.
     """
 

@@ -50,9 +50,9 @@ def test_evaluation_data_that_drifted_is_refused(make_settings, census, older, t
     )
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert re.search(
-        r"^error: Expected the evaluation data to be like the training data, with a drift of at most --max_drift=0\.2 in "
-        r"each column; found 0\.\d{3} in 'age' \(mean 3\d\.\d\d → 6\d\.\d\d\)\. Look at both with estimator-train data "
-        r"compare, correct the data, or raise --max_drift\.$",
+        r"^error: Expected the evaluation data to be like the training data, with a drift of at most --max_drift=0\.2 "
+        r"in each column; found 0\.\d{3} in 'age' \(mean 3\d\.\d\d → 6\d\.\d\d\)\. Look at both with estimator-train "
+        r"data compare, correct the data, or raise --max_drift\.$",
         result.stderr,
         re.M,
     ), result.stderr
