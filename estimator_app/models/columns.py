@@ -14,7 +14,7 @@ A list of numbers has no column here; `sequence_column` has one for a recurrent 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import itertools
 from typing import Any
 
@@ -31,7 +31,7 @@ HASH_BUCKETS = 10_000
 
 # Crosses of the wide part: of the string features with the most (up to CROSS_LIMIT) values, every pair.
 _CROSSED_FEATURES = 5
-_CROSS_BUCKETS = 5_000
+CROSS_BUCKETS = 5_000
 
 # Bucket boundaries of a number, in standard deviations from its mean.
 _BOUNDARIES = (-1.5, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -171,18 +171,32 @@ def _wide_column(feature: schema_lib.Feature, statistics: statistics_lib.Dataset
         return _categorical(feature)
     if feature.shape:
         return _numeric(feature, statistics)
-    mean, stddev = moments(feature, statistics)
-    boundaries = sorted({float(np.float32(mean + z * stddev)) for z in _BOUNDARIES})
     # Unscaled: the boundaries are in the feature's own unit.
     return tf.feature_column.bucketized_column(
-        tf.feature_column.numeric_column(feature.name), boundaries
+        tf.feature_column.numeric_column(feature.name), boundaries(feature, statistics)
     )
 
 
+def boundaries(
+    feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics
+) -> list[float]:
+    """Returns the bounds of a number's buckets in its own unit, at multiples of the standard deviation."""
+    mean, stddev = moments(feature, statistics)
+    return sorted({float(np.float32(mean + z * stddev)) for z in _BOUNDARIES})
+
+
 def _crosses(schema: schema_lib.Schema) -> list[Any]:
+    return [
+        tf.feature_column.crossed_column(pair, CROSS_BUCKETS)
+        for pair in crossed_names(schema.features)
+    ]
+
+
+def crossed_names(features: Sequence[schema_lib.Feature]) -> list[tuple[str, ...]]:
+    """Returns the pairs to cross: of the features of text with the most values, up to CROSS_LIMIT, every pair."""
     crossable = [
         feature
-        for feature in schema.features
+        for feature in features
         if feature.vocabulary is not None
         and 2 <= len(feature.vocabulary) <= CROSS_LIMIT
         and not feature.shape
@@ -192,11 +206,7 @@ def _crosses(schema: schema_lib.Schema) -> list[Any]:
     richest = sorted(crossable, key=lambda feature: -len(feature.vocabulary or ()))[
         :_CROSSED_FEATURES
     ]
-    names = sorted(feature.name for feature in richest)
-    return [
-        tf.feature_column.crossed_column(pair, _CROSS_BUCKETS)
-        for pair in itertools.combinations(names, 2)
-    ]
+    return list(itertools.combinations(sorted(feature.name for feature in richest), 2))
 
 
 def _categorical(feature: schema_lib.Feature) -> Any:

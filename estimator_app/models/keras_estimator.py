@@ -10,6 +10,7 @@ from estimator_app.models.problem import Problem
 from input_fns import errors
 from input_fns import schema as schema_lib
 
+DEFAULT_OPTIMIZER = "adam"
 DEFAULT_LEARNING_RATE = 0.001
 
 # What keras_lib.py calls the output of a model that does not name its own.
@@ -24,18 +25,22 @@ def output(hidden: Any, schema: schema_lib.Schema) -> Any:
 
 
 def compile_to_estimator(
-    model: Any, problem: Problem, learning_rate: float = DEFAULT_LEARNING_RATE
+    model: Any,
+    problem: Problem,
+    optimizer: str = DEFAULT_OPTIMIZER,
+    learning_rate: float = DEFAULT_LEARNING_RATE,
 ) -> Any:
     """Compiles `model` for the label, with the optimizer of the settings, and returns its Estimator.
 
     Args:
       model: as `to_estimator` takes it, but not compiled.
       problem: gives the settings and what `to_estimator` needs.
-      learning_rate: of the model's own optimizer, Adam, which the settings may replace.
+      optimizer: the model's own, which the settings may replace.
+      learning_rate: of that optimizer.
     """
     classification = problem.schema.task == "classification"
     model.compile(
-        optimizer=optimizers.make(problem.settings, "adam", learning_rate),
+        optimizer=optimizers.make(problem.settings, optimizer, learning_rate),
         loss="sparse_categorical_crossentropy" if classification else "mse",
         metrics=["accuracy"] if classification else ["mae"],
     )

@@ -151,4 +151,4 @@ def to_estimator(
     """Returns the Estimator of a softmax on `hidden`; the rate is that of the model's own optimizer."""
     feature = problem.schema.features[0].name
     model = keras.Model({feature: image}, keras_estimator.output(hidden, problem.schema))
-    return keras_estimator.compile_to_estimator(model, problem, learning_rate)
+    return keras_estimator.compile_to_estimator(model, problem, learning_rate=learning_rate)
