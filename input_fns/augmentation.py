@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import math
 from typing import Any
 
@@ -45,7 +45,10 @@ def image_features(
 
 
 def apply(
-    dataset: tf.data.Dataset, names: tuple[str, ...], settings: settings_lib.InputSettings
+    dataset: tf.data.Dataset,
+    names: tuple[str, ...],
+    settings: settings_lib.InputSettings,
+    start: Sequence[int] = (),
 ) -> tf.data.Dataset:
     """The dataset of (features, label) batches with images that are augmented, each batch by a seed of its own.
 
@@ -53,8 +56,11 @@ def apply(
         dataset: batches.
         names: which features are images, from `image_features`.
         settings: what may be changed, how far, and the seed; without a seed the changes are others each time.
+        start: whole numbers >= 0 that tell where a training that goes on does so: what was drawn from the seed before
+            is not drawn again.
     """
-    key = np.random.SeedSequence(settings.seed).generate_state(1).astype(np.int64)[0]
+    sequence = np.random.SeedSequence(settings.seed, spawn_key=tuple(start))
+    key = sequence.generate_state(1).astype(np.int64)[0]
 
     def change(step: tf.Tensor, batch: tuple[Any, Any]) -> tuple[Any, Any]:
         features, label = batch

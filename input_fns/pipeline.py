@@ -87,7 +87,10 @@ def make_input_fn(
 
     def make_dataset() -> tf.data.Dataset:
         dataset = _make_dataset(rows, columns, labelled, label_as)
-        return augmentation.apply(dataset, images, settings) if images else dataset
+        if not images:
+            return dataset
+        place = (start.epoch, start.rows) if start else ()
+        return augmentation.apply(dataset, images, settings, place)
 
     return InputFn(rows, make_dataset)
 

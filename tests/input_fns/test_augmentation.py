@@ -174,6 +174,17 @@ def test_augmented_training_repeats_with_the_seed(digits: str) -> None:
     assert np.abs(first - other).max(axis=(2, 3)).min() > 0.01
 
 
+def test_training_that_goes_on_does_not_draw_the_same_again() -> None:
+    settings = settings_lib.InputSettings(data="mnist", seed=3, **EVERYTHING)
+    batch = ({"image": images_of(2, 8, 8)}, np.zeros(2))
+    dataset = tf.data.Dataset.from_tensors(batch)
+    first, later = (
+        next(iter(augmentation.apply(dataset, ("image",), settings, start)))[0]["image"].numpy()
+        for start in ((), (0, 2))
+    )
+    assert np.abs(first - later).max(axis=(1, 2)).min() > 0.01
+
+
 def test_augmenting_what_is_no_image_is_refused() -> None:
     settings = settings_lib.InputSettings(data="census", augment_flip="both")
     schema = schema_lib.Schema((schema_lib.Feature("age", "int64"),))
