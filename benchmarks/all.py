@@ -1,11 +1,12 @@
 """Runs every benchmark, one after the other: `make bench`."""
 
-from benchmarks import input_speed, memory, quality
+from benchmarks import formats_speed, input_speed, memory, quality
 
 
 def main() -> None:
     """Prints all figures."""
     input_speed.main()
+    formats_speed.main()
     quality.main()
     memory.main()
 
