@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import zipfile
 
 import numpy as np
@@ -37,7 +37,9 @@ class NumpyFormat:
             if not zipfile.is_zipfile(raw):
                 return False
             names = [name.removesuffix(".npy") for name in zipfile.ZipFile(raw).namelist()]
-        return all(any(name.endswith(ends) for name in names) for ends in _SPLITS.values())
+        return _names_parts(names) and all(
+            any(name.endswith(ends) for name in names) for ends in _SPLITS.values()
+        )
 
     def read(self, shard: blocks.Shard, columns: tuple[str, ...]) -> Iterator[blocks.RawBlock]:
         """The rows in order; bytes of three and more dimensions are images, and become float32 in [0, 1]."""
@@ -49,6 +51,7 @@ class NumpyFormat:
                 with files.open_raw(path) as raw:
                     arrays = self._by_name(path, np.load(raw, allow_pickle=False))
             else:
+                _check_archive(path)
                 arrays = self._by_name(path, np.load(path, mmap_mode="r", allow_pickle=False))
         except (*files.DAMAGE, ValueError, zipfile.BadZipFile) as error:
             if isinstance(error, errors.InputError):
@@ -73,11 +76,20 @@ class NumpyFormat:
             for name in loaded
             if name.endswith(ending)
         }
-        holds_both = any(name.endswith(_SPLITS["train"]) for name in loaded)
-        return {
-            name: loaded[key]
-            for name, key in (own if holds_both else {name: name for name in loaded}).items()
-        }
+        names = own if _names_parts(loaded) else {name: name for name in loaded}
+        return {name: loaded[key] for name, key in names.items()}
+
+
+def _check_archive(path: str) -> None:
+    """Raises BadZipFile for an archive that is cut; numpy.load (1.26 to 2.5) would not close its file then."""
+    with open(path, "rb") as file:
+        if file.read(2) == b"PK" and not zipfile.is_zipfile(file):
+            raise zipfile.BadZipFile("the archive has no end")
+
+
+def _names_parts(names: Iterable[str]) -> bool:
+    """Whether each array says which part it belongs to; a column may be named so beside others."""
+    return all(name.endswith(sum(_SPLITS.values(), ())) for name in names)
 
 
 def make(settings: settings_lib.InputSettings, role: str) -> NumpyFormat:
