@@ -62,10 +62,9 @@ def main(args: Sequence[str]) -> int:
         )
     if values.max_drift is not None and not 0 <= values.max_drift <= 1:
         program.fail(f"Expected --max_drift from 0 to 1, found {values.max_drift:g}. Correct it.")
-    with data_commands.ending(values, values.html) as caught:
+    with data_commands.ending(values, values.html):
         found, lines = _compare(args[0], args[1], values)
-        with caught.hold():
-            print("\n".join(lines))
+    print("\n".join(lines))
     return program.EXIT_FOUND if found.broken else 0
 
 

@@ -47,10 +47,9 @@ def main(args: Sequence[str]) -> int:
             f"Expected one argument, PATH, found {' '.join(map(repr, args)) or 'none'}. Quote a glob, so that the "
             "shell does not expand it. Run estimator-train data describe --help."
         )
-    with data_commands.ending(values, values.output_dir or values.html) as caught:
+    with data_commands.ending(values, values.output_dir or values.html):
         lines = _describe(args[0], values)
-        with caught.hold():
-            print("\n".join(lines))
+    print("\n".join(lines))
     return 0
 
 

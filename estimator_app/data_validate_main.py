@@ -63,10 +63,9 @@ def main(args: Sequence[str]) -> int:
             "Expected --schema, the schema.pbtxt to hold the data against, found none. estimator-train data describe "
             "--output_dir=... writes one from data that is known to be good."
         )
-    with data_commands.ending(values, values.output_dir) as caught:
+    with data_commands.ending(values, values.output_dir):
         found, lines = _validate(args[0], values)
-        with caught.hold():
-            print("\n".join(lines))
+    print("\n".join(lines))
     return program.EXIT_FOUND if found.anomalies else 0
 
 

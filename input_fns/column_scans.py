@@ -118,7 +118,8 @@ class ColumnScan:
     def summary(self) -> statistics.NumericStatistics | statistics.StringStatistics:
         """Statistics of the column, over its good rows."""
         if not self.is_number:
-            days = self.dates.finish(self.name) if self.feature().kind == "date" else None
+            may_be_dates = self.declared is None or self.declared.kind == "date"
+            days = self.dates.finish(self.name) if may_be_dates else None
             return dataclasses.replace(self.text.finish(self.name), days=days)
         return self.numbers.finish(self.name, self.feature().dtype)
 

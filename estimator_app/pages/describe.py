@@ -70,6 +70,7 @@ def _card(
 ) -> str:
     missing = found.scan.statistics.missing_share(column.name)
     badges = [layout.badge(_TYPES[column.dtype])]
+    badges += [layout.badge(f.kind) for f in schema.columns if f.name == column.name and f.kind]
     roles = [("weight", schema.weight), *(("label", label) for label in schema.labels)]
     for role, marked in roles:
         if marked is not None and marked.name == column.name:
@@ -150,7 +151,7 @@ def _of_text(column: statistics_lib.StringStatistics, missing: float) -> list[st
         )
     if column.tokens is not None:
         tokens = column.tokens
-        values["tokens, most"] = f"{tokens.average:.1f}, {tokens.most}"
+        values["tokens: mean, most"] = f"{tokens.average:.1f}, {tokens.most}"
         words = ", ".join(
             f"<b>{layout.escape(token)}</b> {count:,}" for token, count in tokens.top[:_MAX_TOKENS]
         )
