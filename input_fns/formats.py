@@ -67,6 +67,12 @@ FORMATS = {
         "input_fns.huggingface_folders",
         holds=("state.json", "dataset_dict.json"),
     ),
+    "tfds": Entry(
+        "a folder that TensorFlow Datasets prepared",
+        (),
+        "input_fns.tfds_folders",
+        holds=("features.json",),
+    ),
     "images": Entry("a folder of images, a folder a class", (), "input_fns.image_folders"),
     "tfrecord": Entry(
         "TFRecord of tf.train.Example",
@@ -74,6 +80,9 @@ FORMATS = {
         "input_fns.tfrecord_files",
     ),
 }
+
+# What folders with several parts call the one of a role; of those that are there the first is taken.
+SPLITS = {"train": ("train", "training"), "eval": ("validation", "val", "valid", "test", "eval")}
 
 COMPRESSED = re.compile(r"\.(gz|gzip|zst|zstd|bz2|lz4|zlib)$", re.IGNORECASE)
 # One of several files of a data set, as "-00000-of-00010" after the ending, or a glob of them.

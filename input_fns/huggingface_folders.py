@@ -6,10 +6,9 @@ from collections.abc import Iterator
 import json
 from typing import Any
 
-from input_fns import arrow_files, blocks, errors, files
+from input_fns import arrow_files, blocks, errors, files, formats
 from input_fns import settings as settings_lib
 
-_SPLITS = {"train": ("train", "training"), "eval": ("validation", "val", "valid", "test", "eval")}
 _EXPECTED = "a folder as save_to_disk of datasets writes it"
 
 
@@ -49,7 +48,7 @@ class HuggingFaceFormat:
 
     def holds_both(self, path: str) -> bool:
         """Whether it is a dataset dict with a split for training and one for evaluation."""
-        return all(_choose_split(path, role) for role in _SPLITS)
+        return all(_choose_split(path, role) for role in formats.SPLITS)
 
     def _files(self, path: str) -> list[str]:
         """The Arrow files of the role's part, in order."""
@@ -59,8 +58,9 @@ class HuggingFaceFormat:
             split = _choose_split(folder, self._role)
             if not split:
                 raise errors.FileError(
-                    f"{path} holds the splits {', '.join(splits)}. Expected one of {', '.join(_SPLITS[self._role])}; "
-                    f"or name the folder of one, such as --{self._role}_data={folder}/{splits[0]}."
+                    f"{path} holds the splits {', '.join(splits)}. Expected one of "
+                    f"{', '.join(formats.SPLITS[self._role])}; or name the folder of one, such as "
+                    f"--{self._role}_data={folder}/{splits[0]}."
                 )
             folder = f"{folder}/{split}"
         state = _read_json(f"{folder}/state.json")
@@ -90,7 +90,7 @@ def _read_splits(folder: str) -> list[str] | None:
 
 def _choose_split(folder: str, role: str) -> str:
     splits = _read_splits(folder) or []
-    return next((name for name in _SPLITS[role] if name in splits), "")
+    return next((name for name in formats.SPLITS[role] if name in splits), "")
 
 
 def _read_json(path: str) -> dict[str, Any] | None:

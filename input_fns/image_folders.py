@@ -13,13 +13,12 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from input_fns import blocks, errors, files, images
+from input_fns import blocks, errors, files, formats, images
 from input_fns import settings as settings_lib
 
 IMAGE = "image"
 LABEL = "label"
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
-_SPLITS = {"train": ("train", "training"), "eval": ("validation", "val", "valid", "test", "eval")}
 _BLOCK_BYTES = 8 << 20
 
 
@@ -91,7 +90,7 @@ class ImageFolderFormat:
         """Whether training and evaluation images both lie in this folder."""
         if self._settings.validation_share:
             return True
-        return all(_split_folder(path, role) != path for role in _SPLITS)
+        return all(_split_folder(path, role) != path for role in formats.SPLITS)
 
     def _expected(self, path: str) -> str:
         if self._settings.image_size:
@@ -159,7 +158,7 @@ def _split_folder(path: str, role: str) -> str:
     """The folder of that part, if `path` holds one for training and one for evaluation; else `path`."""
     found = {
         each: next((name for name in names if _is_folder(f"{path}/{name}")), "")
-        for each, names in _SPLITS.items()
+        for each, names in formats.SPLITS.items()
     }
     return f"{path.rstrip('/')}/{found[role]}" if all(found.values()) else path.rstrip("/")
 

@@ -36,46 +36,48 @@ class Decoder:
         width: likewise.
         channels: 1 gives grey values, 3 red, green and blue, whatever the file holds.
         resize: whether other sizes are resized: bilinear, antialiased.
+        encoded: whether images are given as the bytes of their files, not as the files' paths.
     """
 
     height: int
     width: int
     channels: int
     resize: bool
+    encoded: bool = False
 
-    def decode(self, paths: Sequence[str]) -> Decoded:
+    def decode(self, files: Sequence[str | bytes]) -> Decoded:
         """The images in those files."""
         try:
-            return Decoded(self._read_all(list(paths)), {})
+            return Decoded(self._read_all(_to_array(files)), {})
         except tf.errors.OpError:
-            return self._decode_each(paths)
+            return self._decode_each(files)
 
-    def _decode_each(self, paths: Sequence[str]) -> Decoded:
+    def _decode_each(self, files: Sequence[str | bytes]) -> Decoded:
         """The same, where at least one is at fault: which one, the whole does not tell."""
-        pixels = np.zeros((len(paths), self.height, self.width, self.channels), np.float32)
+        pixels = np.zeros((len(files), self.height, self.width, self.channels), np.float32)
         faults = {}
-        for index, path in enumerate(paths):
+        for index, file in enumerate(files):
             try:
-                pixels[index] = self._read_any([path])[0]
+                pixels[index] = self._read_any(_to_array([file]))[0]
             except tf.errors.OpError:
-                faults[index] = self._find_fault(path)
+                faults[index] = self._find_fault(file)
         return Decoded(pixels, faults)
 
-    def _find_fault(self, path: str) -> str:
+    def _find_fault(self, file: str | bytes) -> str:
         try:
-            shape = read_shape(path)
+            shape = read_shape(file)
         except ValueError as error:
             return str(error)
         return f"an image of {shape[1]}x{shape[0]} pixels"
 
     @functools.cached_property
-    def _read_all(self) -> Callable[[list[str]], np.ndarray]:
+    def _read_all(self) -> Callable[[np.ndarray], np.ndarray]:
         return self._make_reader(
             lambda data: tf.io.decode_image(data, self.channels, expand_animations=False)
         )
 
     @functools.cached_property
-    def _read_any(self) -> Callable[[list[str]], np.ndarray]:
+    def _read_any(self) -> Callable[[np.ndarray], np.ndarray]:
         """The same for what TensorFlow's decoder does not turn to grey or colour itself: GIF and BMP."""
         return self._make_reader(
             lambda data: _to_channels(
@@ -85,11 +87,11 @@ class Decoder:
 
     def _make_reader(
         self, decode: Callable[[tf.Tensor], tf.Tensor]
-    ) -> Callable[[list[str]], np.ndarray]:
+    ) -> Callable[[np.ndarray], np.ndarray]:
         shape = [self.height, self.width, self.channels]
 
-        def read(path: tf.Tensor) -> tf.Tensor:
-            image = decode(tf.io.read_file(path))
+        def read(file: tf.Tensor) -> tf.Tensor:
+            image = decode(file if self.encoded else tf.io.read_file(file))
             if self.resize:
                 image = tf.image.resize(image, shape[:2], antialias=True)
             return tf.ensure_shape(image, shape)
@@ -115,32 +117,41 @@ def _to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cond(has_colour, lambda: image[:, :, :3], lambda: tf.repeat(image[:, :, :1], 3, 2))
 
 
-def read_shape(path: str) -> tuple[int, int, int]:
-    """The (height, width, channels) of an image file.
+def _to_array(files: Sequence[str | bytes]) -> np.ndarray:
+    # NumPy's own choice for bytes drops zeros at their end.
+    return np.array(files, dtype=object)
+
+
+def read_shape(file: str | bytes) -> tuple[int, int, int]:
+    """The (height, width, channels) of an image file: of its path, or of its bytes.
 
     Raises:
         ValueError: it is not an image that can be decoded; what is wrong.
     """
     try:
-        height, width, channels = _shape_reader()(path).tolist()
+        height, width, channels = _shape_reader(isinstance(file, bytes))(file).tolist()
     except tf.errors.OpError as error:
-        raise ValueError(_explain(path, error)) from error
+        raise ValueError(_explain(file, error)) from error
     return height, width, channels
 
 
 @functools.cache
-def _shape_reader() -> Callable[[str], np.ndarray]:
-    return _make_callable(
-        lambda path: tf.shape(tf.io.decode_image(tf.io.read_file(path), expand_animations=False)),
-        shape=[],
-    )
+def _shape_reader(encoded: bool) -> Callable[[str | bytes], np.ndarray]:
+    def read(file: tf.Tensor) -> tf.Tensor:
+        data = file if encoded else tf.io.read_file(file)
+        return tf.shape(tf.io.decode_image(data, expand_animations=False))
+
+    return _make_callable(read, shape=[])
 
 
-def _explain(path: str, error: tf.errors.OpError) -> str:
+def _explain(file: str | bytes, error: tf.errors.OpError) -> str:
     if isinstance(error, tf.errors.NotFoundError):
         return "no such file"
-    with tf.io.gfile.GFile(path, "rb") as file:
-        start = file.read(4)
+    if isinstance(file, bytes):
+        start = file[:4]
+    else:
+        with tf.io.gfile.GFile(file, "rb") as opened:
+            start = opened.read(4)
     return f"a file that starts with the bytes {start.hex(' ')}" if start else "an empty file"
 
 
