@@ -5,7 +5,16 @@ import pytest
 import tensorflow as tf
 
 from input_fns import bad_rows as bad_rows_lib
-from input_fns import blocks, errors, idx_files, image_folders, inference, packaged, pipeline
+from input_fns import (
+    blocks,
+    errors,
+    idx_files,
+    image_folders,
+    inference,
+    packaged,
+    pipeline,
+    row_order,
+)
 from input_fns import settings as settings_lib
 from input_fns import sources
 
@@ -62,7 +71,7 @@ def test_each_part_is_taken_by_its_role(
 def test_an_epoch_of_training_has_each_image_once_in_random_order(
     folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, held_bytes: int
 ) -> None:
-    monkeypatch.setattr(pipeline, "_HELD_BYTES", held_bytes)
+    monkeypatch.setattr(row_order, "HELD_BYTES", held_bytes)
     monkeypatch.setattr(image_folders, "_BLOCK_BYTES", 5 * 28 * 28 * 4)
     rows = _rows(_settings(folder), "train", "train", 15)
     epochs = [[image.tobytes() for image, _ in rows[start : start + 40]] for start in (0, 40, 80)]

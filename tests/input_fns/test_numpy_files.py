@@ -5,8 +5,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from input_fns import errors, numpy_files, sources
+from input_fns import errors, numpy_files
 from input_fns import settings as settings_lib
+from input_fns import sources
 
 
 def read(path: pathlib.Path, role: str) -> dict[str, list[object]]:
