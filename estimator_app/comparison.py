@@ -28,7 +28,7 @@ class Side:
     @property
     def rows(self) -> str:
         """How many there are, for a person."""
-        bad = f", {self.bad_rows:,} bad rows left out" if self.bad_rows else ""
+        bad = f", bad rows left out: {self.bad_rows:,}" if self.bad_rows else ""
         return f"{self.statistics.num_rows:,} rows{bad}"
 
 

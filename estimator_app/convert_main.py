@@ -65,7 +65,7 @@ def main(args: Sequence[str]) -> int:
         )
     with data_commands.ending(values, args[1]) as caught:
         result, output = _convert(args[0], args[1], values, caught)
-    print("\n".join(_lines(result, output)))
+    program.show("\n".join(_lines(result, output)))
     return 0
 
 

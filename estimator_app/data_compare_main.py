@@ -64,7 +64,7 @@ def main(args: Sequence[str]) -> int:
         program.fail(f"Expected --max_drift from 0 to 1, found {values.max_drift:g}. Correct it.")
     with data_commands.ending(values, values.html):
         found, lines = _compare(args[0], args[1], values)
-    print("\n".join(lines))
+    program.show("\n".join(lines))
     return program.EXIT_FOUND if found.broken else 0
 
 

@@ -49,7 +49,7 @@ def main(args: Sequence[str]) -> int:
         )
     with data_commands.ending(values, values.output_dir or values.html):
         lines = _describe(args[0], values)
-    print("\n".join(lines))
+    program.show("\n".join(lines))
     return 0
 
 

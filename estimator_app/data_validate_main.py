@@ -65,7 +65,7 @@ def main(args: Sequence[str]) -> int:
         )
     with data_commands.ending(values, values.output_dir):
         found, lines = _validate(args[0], values)
-    print("\n".join(lines))
+    program.show("\n".join(lines))
     return program.EXIT_FOUND if found.anomalies else 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 
 def short(number: float) -> str:
     """Returns the number with four significant digits at least, such as "38.58", "189,778" or "1.2e-07"."""
@@ -19,6 +21,11 @@ def percent(share: float) -> str:
     if 0.9995 <= share < 1:
         return ">99.9 %"
     return f"{share:.1%}".replace("%", " %") if share not in (0, 1) else f"{share:.0%}"[:-1] + " %"
+
+
+def day(number: float) -> str:
+    """Returns the date of a number of days since 1970-01-01, as ISO 8601 has it."""
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=int(number))).isoformat()
 
 
 def size(count: int) -> str:

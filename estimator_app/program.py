@@ -51,12 +51,17 @@ def run(
 
 
 def show_help(usage: str, groups: Mapping[str, Sequence[str]]) -> NoReturn:
-    """Prints the help text and ends the program with 0, also when nobody reads it to its end (`--help | head`)."""
+    """Prints the help text and ends the program with 0."""
+    show(help_text(usage, groups))
+    sys.exit(0)
+
+
+def show(text: str) -> None:
+    """Prints what a person reads at the end of the work; that nobody reads it to its end (`| head`) is no failure."""
     try:
-        print(help_text(usage, groups), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(0)
 
 
 def fail(message: str, code: int = EXIT_WRONG_REQUEST) -> NoReturn:

@@ -110,7 +110,7 @@ class ColumnCheck:
             yield self._anomaly(
                 self._wrong_type,
                 "Values of another type",
-                f"{self._wrong:,} values do not fit; the first: {self._first_wrong}",
+                f"{self._wrong:,} of {self.rows:,} rows do not fit; the first: {self._first_wrong}",
             )
         yield from self._out_of_domain()
         if self.rows:

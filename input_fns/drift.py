@@ -93,6 +93,30 @@ def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float:
     return max(0.0, _entropy(middle) - (_entropy(first) + _entropy(second)) / 2)
 
 
+def text_shares(
+    a: statistics_lib.StringStatistics, b: statistics_lib.StringStatistics
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The shares by which two columns of text are compared, of each the most frequent ones.
+
+    They are of values; of text of which more values differ than statistics list, if it has several words, of tokens.
+    """
+    if a.tokens is not None and b.tokens is not None and not (_is_whole(a) and _is_whole(b)):
+        return _token_shares(a.tokens), _token_shares(b.tokens)
+    return _value_shares(a), _value_shares(b)
+
+
+def _is_whole(column: statistics_lib.StringStatistics) -> bool:
+    return column.distinct <= len(column.top)
+
+
+def _value_shares(column: statistics_lib.StringStatistics) -> dict[str, float]:
+    return {value: count / column.count for value, count in column.top}
+
+
+def _token_shares(tokens: statistics_lib.TokenStatistics) -> dict[str, float]:
+    return {token: count / (tokens.texts * tokens.average) for token, count in tokens.top}
+
+
 def _entropy(shares: np.ndarray) -> float:
     present = shares[shares > 0]
     return float(-(present * np.log2(present)).sum())
@@ -108,7 +132,8 @@ def _compare_column(
             return _compare_numbers(a, b, missing)
     elif isinstance(b, statistics_lib.StringStatistics):
         if a.days is not None and b.days is not None:
-            return _compare_numbers(a.days, b.days, missing)
+            later = f"{b.days.mean - a.days.mean:+.0f} days on average"
+            return dataclasses.replace(_compare_numbers(a.days, b.days, missing), note=later)
         return _compare_text(a, b, missing)
     if not a.count or not b.count:  # nothing tells the kind of a column without a value
         return ColumnDrift(name, None, None, missing)
@@ -132,12 +157,9 @@ def _compare_text(
     """
     if not a.count or not b.count:
         return ColumnDrift(a.name, None, None, missing)
-    counts = dict(a.top), dict(b.top)
-    values = list(dict.fromkeys((*counts[0], *counts[1])))
-    shares = [
-        np.array([of_side.get(value, 0) for value in values]) / column.count
-        for of_side, column in zip(counts, (a, b))
-    ]
+    listed = text_shares(a, b)
+    values = list(dict.fromkeys((*listed[0], *listed[1])))
+    shares = [np.array([of_side.get(value, 0.0) for value in values]) for of_side in listed]
     rest = [max(0.0, 1.0 - of_side.sum()) for of_side in shares]
     divergence = jensen_shannon(*(np.append(s, r) for s, r in zip(shares, rest)))
     worst = int(np.argmax(np.abs(shares[0] - shares[1])))

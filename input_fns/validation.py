@@ -142,7 +142,7 @@ def _of_data_set(
             "",
             "CUSTOM_VALIDATION",
             "Misshapen rows",
-            f"{num_misshapen:,} rows cannot be split into columns; the first: {first_misshapen}.",
+            f"{num_misshapen:,} of {total:,} rows cannot be split into columns; the first: {first_misshapen}.",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -92,12 +92,17 @@ def _charts(
     texts = [side for side in sides if isinstance(side, statistics_lib.StringStatistics)]
     if len(numbers) == 2:
         return _of_numbers(numbers), "numbers"
+    days = [text.days for text in texts if text.days is not None]
+    if len(days) == 2:
+        return _of_numbers(days, number_text.day), "text"
     if len(texts) == 2:
         return _of_text(texts), "text"
     return [], "text"
 
 
-def _of_numbers(sides: list[statistics_lib.NumericStatistics]) -> list[str]:
+def _of_numbers(
+    sides: list[statistics_lib.NumericStatistics], show: Callable[[float], str] = _short
+) -> list[str]:
     if not all(side.histogram and side.quantiles for side in sides):
         return []
     edges = _edges(sides)
@@ -107,12 +112,12 @@ def _of_numbers(sides: list[statistics_lib.NumericStatistics]) -> list[str]:
         for side in sides
     ]
     titles = [
-        f"{_short(low)} to {_short(high)}: {_percent(a)} and {_percent(b)}"
+        f"{show(low)} to {show(high)}: {_percent(a)} and {_percent(b)}"
         for low, high, a, b in zip(edges[:-1], edges[1:], *shares)
     ]
     return [
         charts.histogram(
-            [side.tolist() for side in shares], titles, (_short(edges[0]), _short(edges[-1]))
+            [side.tolist() for side in shares], titles, (show(edges[0]), show(edges[-1]))
         )
     ]
 
@@ -135,9 +140,7 @@ def _width(side: statistics_lib.NumericStatistics) -> float:
 
 
 def _of_text(sides: list[statistics_lib.StringStatistics]) -> list[str]:
-    shares: list[Mapping[str, float]] = [
-        {value: count / side.count for value, count in side.top} for side in sides
-    ]
+    shares = drift.text_shares(sides[0], sides[1])
     values = dict.fromkeys((*shares[0], *shares[1]))
     ordered = sorted(values, key=lambda value: -max(side.get(value, 0.0) for side in shares))
     rows = [(value, [side.get(value, 0.0) for side in shares]) for value in ordered[:_MAX_VALUES]]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 from estimator_app import number_text
 from estimator_app.description import Description, Images
 from estimator_app.pages import charts, layout
@@ -15,7 +13,7 @@ _MAX_VALUES = 10
 _MAX_TOKENS = 30
 _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _TYPES = {"int64": "INT", "float32": "FLOAT", "string": "BYTES"}
-_percent, _short = number_text.percent, number_text.short
+_percent, _short, _day = number_text.percent, number_text.short, number_text.day
 
 
 def render(found: Description) -> str:
@@ -166,10 +164,6 @@ def _of_days(days: statistics_lib.NumericStatistics) -> str:
     ]
     counts = [bucket.count for bucket in days.histogram]
     return charts.histogram([counts], titles, (_day(days.low), _day(days.high)))
-
-
-def _day(number: float) -> str:
-    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=int(number))).isoformat()
 
 
 def _ends(bucket: histograms.Bucket, dtype: str) -> str:

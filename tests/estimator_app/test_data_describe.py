@@ -1,8 +1,11 @@
 """`estimator-train data describe` as its own process: what it prints and writes, sentences, exit codes."""
 
 import html.parser
+import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -98,3 +101,23 @@ def test_wrong_requests_are_refused(run_data, args, sentence):
 def test_help_lists_the_commands(run_data):
     result = run_data("--help")
     assert result.returncode == 0 and "estimator-train data describe PATH" in result.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_failure(tmp_path):
+    """As in `estimator-train data describe ... | head`."""
+    (tmp_path / "x.csv").write_text("a\n1\n")
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "estimator_app.main", "data", "describe", "x.csv"]
+    root = pathlib.Path(packaged.__file__).parents[1]
+    result = subprocess.run(
+        command,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    os.close(write)
+    assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr

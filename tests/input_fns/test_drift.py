@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -93,3 +95,22 @@ def test_columns_of_one_side_are_named_and_the_worst_is_first() -> None:
 def test_statistics_without_histograms_have_nothing_to_compare() -> None:
     old = statistics.NumericStatistics("x", "int64", 4, 1, 30.5, 2.25, 17.0, 90.0)
     assert compare(old, numbers(np.arange(3))).jensen_shannon is None
+
+
+def test_text_of_which_no_value_comes_twice_is_compared_by_its_words() -> None:
+    a = text([f"the cat no {i}" for i in range(2000)])
+    b = text([f"the dog no {i + 2000}" for i in range(2000)])
+    assert compare(a, a, 2000).drift == 0
+    found = compare(a, b, 2000)
+    assert found.drift == pytest.approx(0.25) and found.note == "'cat' 25.0% → 0.0%"
+
+
+def test_dates_are_compared_by_their_days() -> None:
+    def dates(first: int) -> statistics.StringStatistics:
+        days = numbers(np.arange(first, first + 100))
+        return dataclasses.replace(text(["2024-01-01"]), days=days)
+
+    assert compare(dates(0), dates(0)).drift == 0
+    found = compare(dates(0), dates(50))
+    assert found.infinity_norm is None and 0.4 < found.drift < 0.6
+    assert found.note == "+50 days on average"

@@ -80,8 +80,12 @@ def test_everything_that_is_wrong_is_found_in_one_pass(validate) -> None:
         ("extra", "SCHEMA_NEW_COLUMN"),
     ]
     texts = list(said.values())
-    assert "1 rows cannot be split into columns; the first:" in texts[0] and "row 6" in texts[0]
-    assert "1 values do not fit; the first:" in texts[1] and "row 2, expected a whole" in texts[1]
+    assert (
+        "1 of 6 rows cannot be split into columns; the first:" in texts[0] and "row 6" in texts[0]
+    )
+    assert (
+        "1 of 5 rows do not fit; the first:" in texts[1] and "row 2, expected a whole" in texts[1]
+    )
     assert texts[3] == "2 of 3 values (66.7%) are above 60, as far as 99."
     assert texts[4] == "1 of 5 rows (20.0%) have no value; each needs one."
     assert texts[5] == "3 of 5 values (60.0%) are not in the vocabulary: 'driver' (2), 'pilot' (1)."
