@@ -165,6 +165,11 @@ flags.DEFINE_list(
     list(_MODEL.sequence_columns),
     "Columns of lists that --model=rnn reads step by step; default: all.",
 )
+flags.DEFINE_string(
+    "features",
+    _MODEL.features,
+    "YAML file that says what is made of single features, see docs/features.md.",
+)
 
 # Training.
 flags.DEFINE_string(

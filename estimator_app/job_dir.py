@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from typing import Any, Iterator, Optional
 
+from estimator_app import feature_file
 from estimator_app import settings as settings_lib
 
 SETTINGS = "run_settings.json"
@@ -23,6 +24,7 @@ STATISTICS = "statistics.pbtxt"
 BAD_ROWS = "bad_rows.csv"
 CACHE = "cache"
 POSITIONS = "input_positions.json"
+FEATURES = "features.yaml"
 LOCK = ".lock"
 
 # What makes a job that job: the model, the data it learns from and what is learnt. The rest may change between starts.
@@ -67,7 +69,9 @@ def check(settings: settings_lib.RunSettings) -> None:
             f"Expected --model_dir={model_dir} to be empty or a job of this program, found checkpoints without "
             f"{SETTINGS}. Choose another --model_dir."
         )
-    differences = _differences(recorded, settings.as_dict())
+    differences = _differences(recorded, settings.as_dict()) + _feature_differences(
+        recorded, settings
+    )
     if differences:
         raise JobDirError(
             f"Expected the settings that {model_dir} was made with, found others: {'; '.join(differences)}. "
@@ -101,7 +105,12 @@ def lock(model_dir: str) -> Iterator[None]:
 
 
 def record(settings: settings_lib.RunSettings) -> None:
-    """Writes the settings into the model directory."""
+    """Writes the settings, and a copy of the file of `--features`, into the model directory."""
+    if settings.model.features:
+        with open(settings.model.features, encoding="utf-8") as given:
+            text = given.read()
+        with replacing(os.path.join(settings.train.model_dir, FEATURES)) as file:
+            file.write(text)
     write_json(os.path.join(settings.train.model_dir, SETTINGS), settings.as_dict())
 
 
@@ -156,11 +165,22 @@ def _differences(recorded: dict[str, Any], given: dict[str, Any]) -> list[str]:
     """Returns one text for each fixed setting that changed, such as "--dropout was 0.5, is 0.0"."""
     texts = []
     for section, names in _FIXED.items():
-        for name in names or sorted(given[section]):
+        for name in names or sorted(set(given[section]) - {"features"}):
             old, new = recorded.get(section, {}).get(name), given[section].get(name)
             if (old or None) != (new or None):  # a job of before there was that setting has none
                 texts.append(f"--{name} was {_text(old)}, is {_text(new)}")
     return texts
+
+
+def _feature_differences(recorded: dict[str, Any], settings: settings_lib.RunSettings) -> list[str]:
+    """Returns one text if the files of `--features` say different things; their paths may differ."""
+    old, new = recorded.get("model", {}).get("features"), settings.model.features
+    if not old or not new:
+        return [f"--features was {_text(old)}, is {_text(new)}"] if old or new else []
+    copy = os.path.join(settings.train.model_dir, FEATURES)
+    was, now = feature_file.read(copy), feature_file.read(new)
+    names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    return [f"{new} has other lines on {', '.join(names)} than {copy}"] if names else []
 
 
 def _text(value: Any) -> str:

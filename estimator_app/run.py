@@ -25,7 +25,7 @@ from estimator_app import sample
 from estimator_app import settings as settings_lib
 from estimator_app import step_guard, training, verification
 from estimator_app import warm_start as warm_start_lib
-from estimator_app.models import registry
+from estimator_app.models import feature_parser, registry
 from estimator_app.models.problem import Problem
 from export import versions
 
@@ -72,7 +72,13 @@ def run(
             job_dir.record(settings)
             preparation.record(settings, data)
 
-        problem = Problem(data.model_schema, data.statistics, settings.model, config)
+        problem = Problem(
+            data.model_schema,
+            data.statistics,
+            settings.model,
+            config,
+            feature_parser.read(settings.model.features),
+        )
         estimator = registry.build(model, problem)
         hooks: list[Any] = [
             interrupted.train_hook(),

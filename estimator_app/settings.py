@@ -52,6 +52,7 @@ class ModelSettings:
       fine_tune: whether the extractor is trained too, not the new head alone.
       cell_type: one of CELL_TYPES, of a recurrent network; empty means lstm.
       sequence_columns: lists that a recurrent network reads step by step; empty means all lists.
+      features: YAML file that says what is made of single features; empty means the defaults of their kinds.
     """
 
     model: str = "dnn_linear"
@@ -73,6 +74,7 @@ class ModelSettings:
     fine_tune: bool = False
     cell_type: str = ""
     sequence_columns: tuple[str, ...] = ()
+    features: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))

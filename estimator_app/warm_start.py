@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from estimator_app import job_dir
 from estimator_app.compat import estimator
-from estimator_app.models import weight_rows
+from estimator_app.models import feature_config, feature_parser, weight_rows
 from estimator_app.models.problem import Problem
 from input_fns import schema as schema_lib
 from input_fns import statistics as statistics_lib
@@ -40,12 +40,14 @@ class Origin:
       shapes: variable name -> shape.
       schema: what that job learnt from; None where there is no job but the checkpoint alone.
       statistics: of its training data.
+      features: what its file of `--features` said.
     """
 
     checkpoint: str
     shapes: Mapping[str, tuple[int, ...]]
     schema: Optional[schema_lib.Schema] = None
     statistics: Optional[statistics_lib.DatasetStatistics] = None
+    features: feature_config.FeatureConfig = feature_config.FeatureConfig()
 
 
 def find(path: str) -> Origin:
@@ -65,7 +67,11 @@ def find(path: str) -> Origin:
     shapes = _shapes(checkpoint)
     if not all(map(os.path.exists, known)):
         return Origin(checkpoint, shapes)
-    return Origin(checkpoint, shapes, schema_lib.read(known[0]), statistics_lib.read(known[1]))
+    path = os.path.join(directory, job_dir.FEATURES)
+    features = feature_parser.read(path if os.path.exists(path) else "")
+    return Origin(
+        checkpoint, shapes, schema_lib.read(known[0]), statistics_lib.read(known[1]), features
+    )
 
 
 class WarmStartHook(tf.compat.v1.train.SessionRunHook):
@@ -130,7 +136,9 @@ class WarmStartHook(tf.compat.v1.train.SessionRunHook):
         schema, statistics = self._origin.schema, self._origin.statistics
         if schema is None or statistics is None:
             return {}, {}
-        old = dataclasses.replace(self._problem, schema=schema, statistics=statistics)
+        old = dataclasses.replace(
+            self._problem, schema=schema, statistics=statistics, features=self._origin.features
+        )
         before, now = weight_rows.names(old), weight_rows.names(self._problem)
         if not now and _values(schema) != _values(self._problem.schema):
             raise WarmStartError(

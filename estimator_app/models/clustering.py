@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from estimator_app.compat import estimator, estimator_v1
-from estimator_app.models import columns
+from estimator_app.models import treatment
 from estimator_app.models.problem import Problem
 from input_fns import errors
 
@@ -29,7 +29,7 @@ def kmeans(problem: Problem) -> Any:
     inner = estimator_v1.experimental.KMeans(
         num_clusters=problem.settings.num_clusters or _DEFAULT_NUM_CLUSTERS,
         seed=problem.config.tf_random_seed,
-        feature_columns=columns.distance_columns(problem.schema, problem.statistics),
+        feature_columns=treatment.distance_columns(problem),
         config=problem.config,
     )
 

@@ -1,4 +1,4 @@
-"""Feature columns from the schema: the deep part's dense ones, the wide part's sparse ones.
+"""The column that a feature gets by default, from the schema: the deep part's is dense, the wide part's sparse.
 
 | feature | deep | wide |
 |---|---|---|
@@ -7,9 +7,9 @@
 | string with more | embedded | as it is, and crossed up to CROSS_LIMIT values |
 | string without a vocabulary | hashed, then embedded | hashed |
 | int64 that the schema says are ids | as a string with as many values | as it is |
-| list of strings or ids | as one of them: the sum of the one-hots, the mean of the embeddings | all of them |
 
-A list of numbers has no column here; `sequence_column` has one for a recurrent network.
+Strings and ids may be lists: one-hot then counts, and an embedding is the mean over the list. Text, dates and lists of
+numbers have become such features before they come here, see `derived`.
 """
 
 from __future__ import annotations
@@ -35,73 +35,6 @@ CROSS_BUCKETS = 5_000
 
 # Bucket boundaries of a number, in standard deviations from its mean.
 _BOUNDARIES = (-1.5, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
-
-
-def deep_columns(
-    schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics
-) -> list[Any]:
-    """Returns the dense columns, one a feature in the schema's order."""
-    return [_deep_column(feature, statistics) for feature in schema.features]
-
-
-def wide_columns(
-    schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics
-) -> list[Any]:
-    """Returns the sparse columns of a linear model: each feature, then crosses of pairs."""
-    columns = [_wide_column(feature, statistics) for feature in schema.features]
-    return columns + _crosses(schema)
-
-
-def linear_columns(
-    schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics
-) -> list[Any]:
-    """Returns the columns of the plain linear model: standardised numbers beside the wide columns."""
-    # The wide columns have the numbers with a shape already.
-    scalars = [
-        feature
-        for feature in schema.features
-        if is_number(feature) and not feature.shape and not feature.is_list
-    ]
-    numbers = [_numeric(feature, statistics) for feature in scalars]
-    return numbers + wide_columns(schema, statistics)
-
-
-def sequence_column(
-    feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics
-) -> Any:
-    """Returns the column of a list of which the order counts: for each of its values, a step, a vector."""
-    if is_number(feature):
-        normalise = standardise(*moments(feature, statistics))
-        return tf.feature_column.sequence_numeric_column(
-            feature.name, normalizer_fn=lambda lists: tf.sparse.map_values(normalise, lists)
-        )
-    if feature.categorical:
-        steps = tf.feature_column.sequence_categorical_column_with_identity(
-            feature.name, num_values(feature), default_value=0
-        )
-    elif feature.vocabulary is None:
-        steps = tf.feature_column.sequence_categorical_column_with_hash_bucket(
-            feature.name, HASH_BUCKETS
-        )
-    else:
-        steps = tf.feature_column.sequence_categorical_column_with_vocabulary_list(
-            feature.name, feature.vocabulary, dtype=tf.string, num_oov_buckets=1
-        )
-    return _dense(feature, steps)
-
-
-def distance_columns(
-    schema: schema_lib.Schema, statistics: statistics_lib.DatasetStatistics
-) -> list[Any]:
-    """Returns dense columns without anything to train: standardised numbers, everything else one-hot."""
-    return [
-        (
-            _numeric(feature, statistics)
-            if is_number(feature)
-            else tf.feature_column.indicator_column(_categorical(feature))
-        )
-        for feature in schema.features
-    ]
 
 
 def moments(
@@ -145,36 +78,65 @@ def num_values(feature: schema_lib.Feature) -> int:
     )
 
 
-def _deep_column(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> Any:
+def deep_column(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> Any:
+    """Returns the dense column of a feature."""
+    return (
+        numeric(feature, statistics)
+        if is_number(feature)
+        else dense(categorical(feature), num_values(feature))
+    )
+
+
+def wide_column(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> Any:
+    """Returns the sparse column of a feature; a number with a shape, of which there is none, has its dense one."""
+    if not is_number(feature):
+        return categorical(feature)
+    return numeric(feature, statistics) if feature.shape else buckets(feature, statistics)
+
+
+def distance_column(
+    feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics
+) -> Any:
+    """Returns a dense column without anything to train: a standardised number, everything else one-hot."""
     if is_number(feature):
-        return _numeric(feature, statistics)
-    return _dense(feature, _categorical(feature))
+        return numeric(feature, statistics)
+    return tf.feature_column.indicator_column(categorical(feature))
 
 
-def _dense(feature: schema_lib.Feature, categorical: Any) -> Any:
-    if num_values(feature) <= ONE_HOT_LIMIT:
-        return tf.feature_column.indicator_column(categorical)
-    return tf.feature_column.embedding_column(categorical, embedding_dimension(feature))
+def dense(column: Any, size: int) -> Any:
+    """Returns a categorical column of `size` values as a dense one: few values one-hot, more embedded."""
+    if size <= ONE_HOT_LIMIT:
+        return tf.feature_column.indicator_column(column)
+    return tf.feature_column.embedding_column(column, embedding_width(size))
 
 
 def embedding_dimension(feature: schema_lib.Feature) -> int:
+    """Returns the width of the embedding of a feature of text or ids."""
+    return embedding_width(num_values(feature))
+
+
+def embedding_width(size: int) -> int:
     """Returns the width of an embedding: six times the fourth root of the number of values, a common rule of thumb.
 
     Source: the TensorFlow team's "Introducing TensorFlow Feature Columns" gives the fourth root; six keeps a few dozen
     values apart in a small network.
     """
-    return round(6 * num_values(feature) ** 0.25)
+    return round(6 * size**0.25)
 
 
-def _wide_column(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> Any:
-    if not is_number(feature):
-        return _categorical(feature)
-    if feature.shape:
-        return _numeric(feature, statistics)
-    # Unscaled: the boundaries are in the feature's own unit.
-    return tf.feature_column.bucketized_column(
-        tf.feature_column.numeric_column(feature.name), boundaries(feature, statistics)
+def numeric(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> Any:
+    """Returns the column of a standardised number."""
+    return tf.feature_column.numeric_column(
+        feature.name,
+        shape=feature.shape or (1,),
+        normalizer_fn=standardise(*moments(feature, statistics)),
     )
+
+
+def buckets(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> Any:
+    """Returns the column of a number in buckets, see `boundaries`."""
+    source = tf.feature_column.numeric_column(feature.name, shape=feature.shape or (1,))
+    return tf.feature_column.bucketized_column(source, boundaries(feature, statistics))
 
 
 def boundaries(
@@ -185,10 +147,29 @@ def boundaries(
     return sorted({float(np.float32(mean + z * stddev)) for z in _BOUNDARIES})
 
 
-def _crosses(schema: schema_lib.Schema) -> list[Any]:
+def categorical(feature: schema_lib.Feature, sequence: bool = False) -> Any:
+    """Returns the sparse column of text or ids; as a sequence it keeps the order of a list."""
+    if feature.categorical:
+        make = maker("identity", sequence)
+        return make(feature.name, num_buckets=num_values(feature), default_value=0)
+    if feature.vocabulary is None:
+        return maker("hash_bucket", sequence)(feature.name, hash_bucket_size=HASH_BUCKETS)
+    make = maker("vocabulary_list", sequence)
+    return make(
+        feature.name, vocabulary_list=feature.vocabulary, dtype=tf.string, num_oov_buckets=1
+    )
+
+
+def maker(kind: str, sequence: bool) -> Callable[..., Any]:
+    """Returns TensorFlow's function for categorical columns of a kind, such as "hash_bucket"."""
+    prefix = "sequence_" if sequence else ""
+    return getattr(tf.feature_column, f"{prefix}categorical_column_with_{kind}")
+
+
+def crosses(features: Sequence[schema_lib.Feature]) -> list[Any]:
+    """Returns the crosses of pairs."""
     return [
-        tf.feature_column.crossed_column(pair, CROSS_BUCKETS)
-        for pair in crossed_names(schema.features)
+        tf.feature_column.crossed_column(pair, CROSS_BUCKETS) for pair in crossed_names(features)
     ]
 
 
@@ -207,23 +188,3 @@ def crossed_names(features: Sequence[schema_lib.Feature]) -> list[tuple[str, ...
         :_CROSSED_FEATURES
     ]
     return list(itertools.combinations(sorted(feature.name for feature in richest), 2))
-
-
-def _categorical(feature: schema_lib.Feature) -> Any:
-    if feature.categorical:
-        return tf.feature_column.categorical_column_with_identity(
-            feature.name, num_values(feature), default_value=0
-        )
-    if feature.vocabulary is None:
-        return tf.feature_column.categorical_column_with_hash_bucket(feature.name, HASH_BUCKETS)
-    return tf.feature_column.categorical_column_with_vocabulary_list(
-        feature.name, feature.vocabulary, dtype=tf.string, num_oov_buckets=1
-    )
-
-
-def _numeric(feature: schema_lib.Feature, statistics: statistics_lib.DatasetStatistics) -> Any:
-    return tf.feature_column.numeric_column(
-        feature.name,
-        shape=feature.shape or (1,),
-        normalizer_fn=standardise(*moments(feature, statistics)),
-    )

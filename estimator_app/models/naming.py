@@ -74,6 +74,7 @@ def _renamed(problem: Problem, names: dict[str, str]) -> Problem:
     return dataclasses.replace(
         problem,
         settings=dataclasses.replace(settings, example_id_column=id_column, sequence_columns=lists),
+        features=problem.features.renamed(names),
         schema=dataclasses.replace(
             schema,
             features=tuple(rename(feature) for feature in schema.features),

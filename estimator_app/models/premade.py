@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from estimator_app.compat import estimator
-from estimator_app.models import columns, heads, optimizers, sdca
+from estimator_app.models import heads, optimizers, sdca, treatment
 from estimator_app.models.problem import Problem
 
 # The deep part's own defaults; the wide part is FTRL with the Estimator's own rate, as in Cheng et al. 2016.
@@ -46,7 +46,7 @@ def linear(problem: Problem) -> Any:
     return _make(
         problem,
         "Linear",
-        feature_columns=columns.linear_columns(problem.schema, problem.statistics),
+        feature_columns=treatment.linear_columns(problem),
         optimizer=optimizers.make(problem.settings, "ftrl", _LINEAR_LEARNING_RATE),
     )
 
@@ -56,7 +56,7 @@ def dnn(problem: Problem) -> Any:
     return _make(
         problem,
         "DNN",
-        feature_columns=columns.deep_columns(problem.schema, problem.statistics),
+        feature_columns=treatment.deep_columns(problem),
         hidden_units=problem.settings.hidden_units,
         activation_fn=_activation(problem),
         dropout=problem.settings.dropout or None,
@@ -70,9 +70,9 @@ def dnn_linear(problem: Problem) -> Any:
     return _make(
         problem,
         "DNNLinearCombined",
-        linear_feature_columns=columns.wide_columns(problem.schema, problem.statistics),
+        linear_feature_columns=treatment.wide_columns(problem),
         linear_optimizer="Ftrl",
-        dnn_feature_columns=columns.deep_columns(problem.schema, problem.statistics),
+        dnn_feature_columns=treatment.deep_columns(problem),
         dnn_hidden_units=problem.settings.hidden_units,
         dnn_activation_fn=_activation(problem),
         dnn_dropout=problem.settings.dropout or None,

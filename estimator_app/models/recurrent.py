@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import tensorflow as tf
 
 from estimator_app.compat import estimator
-from estimator_app.models import columns, heads, optimizers
+from estimator_app.models import columns, heads, optimizers, treatment
 from estimator_app.models.problem import Problem
 from input_fns import errors
 from input_fns import schema as schema_lib
@@ -37,12 +36,8 @@ def rnn(problem: Problem) -> Any:
     optimizer.clipnorm = _CLIP_NORM
     inner = estimator.experimental.RNNEstimator(
         head=heads.make(problem),
-        sequence_feature_columns=[
-            columns.sequence_column(feature, problem.statistics) for feature in lists
-        ],
-        context_feature_columns=columns.deep_columns(
-            dataclasses.replace(problem.schema, features=context), problem.statistics
-        ),
+        sequence_feature_columns=treatment.sequence_columns(problem, lists),
+        context_feature_columns=treatment.context_columns(problem, context),
         # Of one layer the wheel makes the fused one, which a GPU has a kernel for.
         units=units[0] if len(units) == 1 else list(units),
         cell_type=problem.settings.cell_type or _CELL_TYPE,

@@ -11,6 +11,8 @@ from estimator_app.compat import estimator, keras
 from estimator_app.models import (
     clustering,
     columns,
+    derived,
+    feature_parser,
     keras_estimator,
     keras_images,
     keras_tables,
@@ -52,6 +54,8 @@ class Model:
 _NETWORK = ("hidden_units", "activation", "dropout", "batch_norm")
 _GRADIENTS = ("optimizer", "learning_rate", "l1", "l2")
 _HEAD = ("loss", "loss_reduction", "head_weights")
+_COLUMNS = ("features",)
+_COLUMNS = ("features",)
 
 MODELS = {
     "baseline": Model(
@@ -62,12 +66,16 @@ MODELS = {
     "cnn_small": Model(keras_images.cnn_small, "index", _GRADIENTS, takes_images=True),
     "cnn_subclassed": Model(keras_images.cnn_subclassed, "index", _GRADIENTS, takes_images=True),
     "dnn": Model(
-        premade.dnn, "value", _NETWORK + _GRADIENTS + _HEAD, takes_labels=True, takes_lists="ids"
+        premade.dnn,
+        "value",
+        _COLUMNS + _NETWORK + _GRADIENTS + _HEAD,
+        takes_labels=True,
+        takes_lists="ids",
     ),
     "dnn_linear": Model(
         premade.dnn_linear,
         "value",
-        _NETWORK + _GRADIENTS + _HEAD,
+        _COLUMNS + _NETWORK + _GRADIENTS + _HEAD,
         takes_labels=True,
         takes_lists="ids",
     ),
@@ -75,11 +83,11 @@ MODELS = {
     "keras_dnn": Model(keras_tables.keras_dnn, "index", _NETWORK + _GRADIENTS),
     "keras_linear": Model(keras_tables.keras_linear, "index", _GRADIENTS),
     "keras_wide_deep": Model(keras_tables.keras_wide_deep, "index", _NETWORK + _GRADIENTS),
-    "kmeans": Model(clustering.kmeans, "index", ("num_clusters",)),
+    "kmeans": Model(clustering.kmeans, "index", _COLUMNS + ("num_clusters",)),
     "linear": Model(
         premade.linear,
         "value",
-        _GRADIENTS + ("example_id_column",) + _HEAD,
+        _COLUMNS + _GRADIENTS + ("example_id_column",) + _HEAD,
         takes_labels=True,
         takes_lists="ids",
     ),
@@ -93,7 +101,7 @@ MODELS = {
     "rnn": Model(
         recurrent.rnn,
         "value",
-        ("hidden_units", "cell_type", "sequence_columns") + _GRADIENTS + _HEAD,
+        _COLUMNS + ("hidden_units", "cell_type", "sequence_columns") + _GRADIENTS + _HEAD,
         takes_labels=True,
         takes_lists="all",
     ),
@@ -148,6 +156,7 @@ def choose(settings: settings_lib.ModelSettings) -> Model:
                 f"Expected --model={settings.model} without --{field.name}, of which it makes no use; it takes "
                 f"{taken}. Leave --{field.name} out, or choose another model."
             )
+    feature_parser.read(settings.features)  # raises before the data is read
     if settings.optimizer == "sdca" and "example_id_column" not in model.settings:
         raise errors.SettingsError(
             f"Expected --optimizer=sdca with --model=linear, found --model={settings.model}. Choose another optimizer."
@@ -179,11 +188,16 @@ def build(model: Model, problem: Problem) -> Any:
             f"({', '.join(label.name for label in schema.labels)}). Give one --label_column, or take one of {able}."
         )
     _check_lists(model, problem)
-    built = (
-        naming.build_with_graph_names(model.build, problem)
-        if model.build in _BUILT_IN
-        else model.build(problem)
-    )
+    if model.build not in _BUILT_IN:
+        built = model.build(problem)
+    elif "features" in model.settings:
+        built = derived.build_with_derived_features(
+            lambda made: naming.build_with_graph_names(model.build, made),
+            problem,
+            sequences=model.takes_lists == "all",
+        )
+    else:
+        built = naming.build_with_graph_names(model.build, problem)
     if isinstance(built, keras.Model):
         built = keras_estimator.to_estimator(built, problem)
     if not isinstance(built, estimator.Estimator):
@@ -208,7 +222,8 @@ def _own_model(name: str) -> Model:
 def _check_lists(model: Model, problem: Problem) -> None:
     """Raises SchemaError if a feature is a list of which the model makes nothing."""
     for feature in problem.schema.features:
-        if not feature.is_list or model.takes_lists == "all":
+        named = feature.name in problem.features.treatments  # which says what is made of it
+        if not feature.is_list or model.takes_lists == "all" or named:
             continue
         is_number = columns.is_number(feature)
         if model.takes_lists == "ids" and not is_number:

@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from estimator_app.compat import estimator
-from estimator_app.models import columns
+from estimator_app.models import treatment
 from estimator_app.models.problem import Problem
 from input_fns import errors
 from input_fns import schema as schema_lib
@@ -53,8 +53,8 @@ def linear_sdca(problem: Problem) -> Any:
         made = estimator.BinaryClassHead(**head)
     inner = estimator.LinearEstimator(
         made,
-        feature_columns=columns.linear_columns(
-            dataclasses.replace(schema, features=learnt), problem.statistics
+        feature_columns=treatment.linear_columns(
+            dataclasses.replace(problem, schema=dataclasses.replace(schema, features=learnt))
         ),
         optimizer=optimizer,
         config=problem.config,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from estimator_app.models import columns, naming
+from estimator_app.models import derived, naming, treatment
 from estimator_app.models.problem import Problem
 
 _DEEP = ("dnn", "dnn_linear")
-_WIDE = {"linear": columns.linear_columns, "dnn_linear": columns.wide_columns}
+_WIDE = {"linear": treatment.linear_columns, "dnn_linear": treatment.wide_columns}
 MODELS = tuple(sorted({*_DEEP, *_WIDE}))
 
 
@@ -22,16 +22,16 @@ def names(problem: Problem) -> dict[str, list[str]]:
     The variables are those of linear.py, dnn.py and dnn_linear_combined.py of the wheel.
     """
     model = problem.settings.model
-    inside = naming.rename(problem)
+    inside = naming.rename(derived.derive(problem)[0])
     found: dict[str, list[str]] = {}
     if model in _WIDE:
-        for column in _WIDE[model](inside.schema, inside.statistics):
+        for column in _WIDE[model](inside):
             found[f"linear/linear_model/{column.name}/weights"] = _of_values(column)
     if model not in _DEEP:
         return found
     inputs: list[str] = []
     # DenseFeatures puts the columns side by side in the order of their names.
-    dense = columns.deep_columns(inside.schema, inside.statistics)
+    dense = treatment.deep_columns(inside)
     for column in sorted(dense, key=lambda column: column.name):
         width = column.variable_shape.num_elements()
         values = getattr(column, "categorical_column", None)
@@ -40,6 +40,8 @@ def names(problem: Problem) -> dict[str, list[str]]:
             name = f"dnn/input_from_feature_columns/input_layer/{column.name}/embedding_weights"
             found[name] = _of_values(values)
         rows = _of_values(values) if values and not is_embedding else _numbered(width)
+        if len(rows) != width:  # of an embedding that is shared
+            rows = _numbered(width)
         inputs += [f"{column.name}: {row}" for row in rows]
     found["dnn/hiddenlayer_0/kernel"] = inputs
     return found

@@ -14,7 +14,6 @@ FEW = schema_lib.Feature("gender", "string", vocabulary=("Female", "Male"))
 MANY = schema_lib.Feature("job", "string", vocabulary=tuple(f"job {i}" for i in range(40)))
 UNKNOWN = schema_lib.Feature("name", "string")
 IDS = schema_lib.Feature("kind", "int64", low=0, high=3, categorical=True)
-SCHEMA = schema_lib.Schema((NUMBER, FEW, MANY, UNKNOWN, IDS))
 STATISTICS = statistics_lib.DatasetStatistics(
     2, (statistics_lib.NumericStatistics("hours", "int64", 2, 0, 40.0, 10.0, 30, 50),)
 )
@@ -33,7 +32,7 @@ def dense(column, features):
 
 
 def test_numbers_are_standardised_with_the_training_datas_moments():
-    hours, *_ = columns.deep_columns(SCHEMA, STATISTICS)
+    hours = columns.deep_column(NUMBER, STATISTICS)
     np.testing.assert_allclose(dense(hours, {"hours": [40, 60]}), [[0.0], [2.0]])
 
 
@@ -42,33 +41,33 @@ def test_constant_number_is_only_centred():
 
 
 def test_few_known_values_are_one_hot_with_a_place_for_unknown_ones():
-    gender = columns.deep_columns(SCHEMA, STATISTICS)[1]
+    gender = columns.deep_column(FEW, STATISTICS)
     np.testing.assert_array_equal(
         dense(gender, {"gender": ["Male", "Female", "?"]}), [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
     )
 
 
-@pytest.mark.parametrize("index, feature", [(2, MANY), (3, UNKNOWN)])
-def test_more_values_are_embedded_by_their_number(index, feature):
-    column = columns.deep_columns(SCHEMA, STATISTICS)[index]
+@pytest.mark.parametrize("feature", [MANY, UNKNOWN])
+def test_more_values_are_embedded_by_their_number(feature):
+    column = columns.deep_column(feature, STATISTICS)
     width = dense(column, {feature.name: ["a", "b", "c"]}).shape
     assert width == (3, columns.embedding_dimension(feature))
     assert columns.embedding_dimension(feature) == {"job": 15, "name": 60}[feature.name]
 
 
 def test_ids_are_one_hot():
-    kind = columns.deep_columns(SCHEMA, STATISTICS)[4]
+    kind = columns.deep_column(IDS, STATISTICS)
     np.testing.assert_array_equal(dense(kind, {"kind": [3]}), [[0, 0, 0, 1]])
 
 
 def test_wide_part_buckets_numbers_by_standard_deviations():
-    hours = columns.wide_columns(SCHEMA, STATISTICS)[0]
+    hours = columns.wide_column(NUMBER, STATISTICS)
     assert hours.boundaries[:3] == (25.0, 30.0, 35.0) and 40.0 in hours.boundaries
 
 
 def test_wide_part_crosses_features_with_known_values_only():
-    crossed = [column.keys for column in columns.wide_columns(SCHEMA, STATISTICS)[5:]]
-    assert crossed == [("gender", "job")]
+    crossed = columns.crosses((NUMBER, FEW, MANY, UNKNOWN, IDS))
+    assert [column.keys for column in crossed] == [("gender", "job")]
 
 
 def test_number_without_statistics_of_a_number_names_the_fix():

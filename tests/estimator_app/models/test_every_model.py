@@ -72,6 +72,7 @@ def test_setting_that_a_model_does_not_heed_is_refused(name):
                 "head_weights": (2.0, 1.0),
                 "extractor": "tiny",
                 "extractor_weights": "tiny.h5",
+                "features": "features.yaml",
             }[field]
         settings = settings_lib.ModelSettings(model=name, **{field: value})
         with pytest.raises(
