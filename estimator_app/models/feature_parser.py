@@ -36,7 +36,9 @@ def read(path: str) -> FeatureConfig:
     if not path:
         return FeatureConfig()
     found = feature_file.read(path)
-    treatments, crosses, shared = {}, None, ()
+    treatments: dict[str, Treatment] = {}
+    crosses: tuple[Cross, ...] | None = None
+    shared: tuple[SharedEmbedding, ...] = ()
     for name, value in found.items():
         where = f"{path}, line {found.lines[name]}"
         if name == CROSSES:
