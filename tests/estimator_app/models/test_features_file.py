@@ -266,6 +266,17 @@ def test_context_of_sequences_is_the_rest(tmp_path):
     assert [column.name for column in treatment.sequence_columns(made)] == ["prices"]
 
 
+def test_distances_have_nothing_to_train(tmp_path):
+    text = "age: numeric\nreview: text\nsignup: {date: [days, month]}"
+    found = values_of(treatment.distance_columns, problem_of(text, tmp_path))
+    assert found.shape == (3, 1 + 10_000 + 1 + 13)
+    np.testing.assert_array_equal(found.sum(axis=1).round(), [0, 3, 0])
+    with pytest.raises(errors.SettingsError, match="with nothing to train .* found an embedding"):
+        values_of(
+            treatment.distance_columns, problem_of("zip: {hash_bucket: 9, embedding: 2}", tmp_path)
+        )
+
+
 @pytest.mark.parametrize(
     "text, sentence",
     [
