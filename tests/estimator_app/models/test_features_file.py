@@ -38,7 +38,7 @@ SCHEMA = schema_lib.Schema(
         schema_lib.Feature("comment", "string", kind="text"),
         schema_lib.Feature("signup", "string", kind="date", default=b""),
     ),
-    schema_lib.Feature("y", "string", vocabulary=("a", "b")),
+    (schema_lib.Feature("y", "string", vocabulary=("a", "b")),),
 )
 CONFIG = estimator.RunConfig(tf_random_seed=1)
 DAYS = statistics_lib.NumericStatistics("signup", "int64", 9, 0, 19_000.0, 10.0, 18_990, 19_010)
@@ -77,7 +77,7 @@ PRICES = [[0, 0], [0, 1], [2, 0]], np.array([1, 3, 7], np.float32), [3, 2]
 def problem_of(text, tmp_path):
     """Returns the problem of the features that the file's text names."""
     named = tuple(f for f in SCHEMA.features if re.search(rf"\b{f.name}\b", text))
-    schema = schema_lib.Schema(named, SCHEMA.label)
+    schema = schema_lib.Schema(named, SCHEMA.labels)
     path = tmp_path / "features.yaml"
     path.write_text(text)
     config = feature_parser.read(str(path))
@@ -270,7 +270,7 @@ def test_distances_have_nothing_to_train(tmp_path):
     text = "age: numeric\nreview: text\nsignup: {date: [days, month]}"
     found = values_of(treatment.distance_columns, problem_of(text, tmp_path))
     assert found.shape == (3, 1 + 10_000 + 1 + 13)
-    np.testing.assert_array_equal(found.sum(axis=1).round(), [0, 3, 0])
+    np.testing.assert_array_equal(found.sum(axis=1).round(), [2, 0, 5])
     with pytest.raises(errors.SettingsError, match="with nothing to train .* found an embedding"):
         values_of(
             treatment.distance_columns, problem_of("zip: {hash_bucket: 9, embedding: 2}", tmp_path)

@@ -8,8 +8,9 @@ import json
 import numpy as np
 import pytest
 
-from estimator_app import job_dir, sample
+from estimator_app import job_dir
 from estimator_app import run as run_lib
+from estimator_app import sample
 from export import servable
 from tests.estimator_app.conftest import Job
 
@@ -52,7 +53,7 @@ def settings_of(make_settings, table, tmp_path):
 
 
 def test_text_and_dates_are_treated_by_default(settings_of):
-    job = Job(settings_of(model="dnn_linear"), None)
+    job = Job(settings_of(model="dnn"), None)
     run_lib.run(job.settings)  # holds the export against the Estimator's own answers
     text = (job.model_dir / job_dir.SCHEMA).read_text()
     assert "time_domain" in text and "natural_language_domain" in text
@@ -89,7 +90,7 @@ def test_file_binds_the_model_directory(settings_of, tmp_path):
     copy = job.model_dir / job_dir.FEATURES
     for given, difference in (
         (str(other), f"{other} has other lines on id than {copy}"),
-        ("", f"--features was {same}, is not given"),
+        ("", f"--features was {path}, is not given"),
     ):
         with pytest.raises(job_dir.JobDirError, match=difference):
             run_lib.run(settings_of(model="dnn_linear", features=given))
