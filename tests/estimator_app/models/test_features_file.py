@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import re
 
@@ -255,15 +256,23 @@ def test_embedding_begins_with_the_checkpoints_weights(tmp_path):
     ],
 )
 def test_lists_are_read_as_sequences(text, wanted, tmp_path):
-    found, lengths = values_of(treatment.sequence_columns, problem_of(text, tmp_path), True)
+    found, lengths = values_of(
+        lambda made: treatment.sequence_columns(made, made.schema.features),
+        problem_of(text, tmp_path),
+        sequences=True,
+    )
     np.testing.assert_allclose(found, wanted)
     assert len(lengths) == 3
 
 
-def test_context_of_sequences_is_the_rest(tmp_path):
-    made, _ = derived.derive(problem_of("age: numeric\nprices: numeric", tmp_path), sequences=True)
-    assert [column.name for column in treatment.context_columns(made)] == ["age"]
-    assert [column.name for column in treatment.sequence_columns(made)] == ["prices"]
+@pytest.mark.parametrize(
+    "named, wanted", [((), ("prices",)), (("review",), ("review.tokens",)), (("age",), ("age",))]
+)
+def test_lists_of_the_data_go_before_words(named, wanted, tmp_path):
+    problem = problem_of("age: numeric\nprices: numeric\nreview: text", tmp_path)
+    settings = dataclasses.replace(problem.settings, sequence_columns=named)
+    problem = dataclasses.replace(problem, settings=settings)
+    assert derived.derive(problem, sequences=True)[0].settings.sequence_columns == wanted
 
 
 def test_distances_have_nothing_to_train(tmp_path):
