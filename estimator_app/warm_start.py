@@ -102,7 +102,9 @@ class WarmStartHook(tf.compat.v1.train.SessionRunHook):
             known.
         """
         before, now = self._rows()
-        taken, vocabularies, left = [], {}, []
+        taken: list[Any] = []
+        vocabularies: dict[str, Any] = {}
+        left: list[str] = []
         for variable in _variables():
             name = variable.op.name
             if not re.match(self._pattern, name):
