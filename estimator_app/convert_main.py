@@ -58,11 +58,7 @@ def cli() -> NoReturn:
 def main(args: Sequence[str]) -> int:
     """Converts what the command line names; returns the exit code."""
     values = flags.FLAGS
-    if len(args) != 2 or not all(args):
-        program.fail(
-            f"Expected two arguments, IN and OUT, found {' '.join(map(repr, args)) or 'none'}. Quote a glob, so that "
-            "the shell does not expand it. Run estimator-train convert --help."
-        )
+    data_commands.require_arguments(args, ("IN", "OUT"), "estimator-train convert")
     with data_commands.ending(values, args[1]) as caught:
         result, output = _convert(args[0], args[1], values, caught)
     program.show("\n".join(_lines(result, output)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import shutil
 import sys
@@ -55,6 +55,22 @@ def ending(values: flags.FlagValues, target: str) -> Iterator[signals.Signals]:
         except signals.Interrupted as interrupted:
             print("Interrupted; nothing was written.", file=sys.stderr)
             sys.exit(interrupted.exit_code)
+
+
+def require_arguments(args: Sequence[str], names: Sequence[str], command: str) -> None:
+    """Ends the program with a sentence if other arguments are given than these.
+
+    Args:
+      args: what stands on the command line beside the flags.
+      names: what `--help` calls those that are expected, one or two.
+      command: the program and its command.
+    """
+    if len(args) != len(names) or not all(args):
+        number = "one argument" if len(names) == 1 else "two arguments"
+        program.fail(
+            f"Expected {number}, {' and '.join(names)}, found {' '.join(map(repr, args)) or 'none'}. Quote a glob, so "
+            f"that the shell does not expand it. Run {command} --help."
+        )
 
 
 def width() -> int:

@@ -55,11 +55,7 @@ def cli() -> NoReturn:
 def main(args: Sequence[str]) -> int:
     """Compares what the command line names; returns the exit code."""
     values = flags.FLAGS
-    if len(args) != 2 or not all(args):
-        program.fail(
-            f"Expected two arguments, A and B, found {' '.join(map(repr, args)) or 'none'}. Quote a glob, so that the "
-            "shell does not expand it. Run estimator-train data compare --help."
-        )
+    data_commands.require_arguments(args, ("A", "B"), "estimator-train data compare")
     if values.max_drift is not None and not 0 <= values.max_drift <= 1:
         program.fail(f"Expected --max_drift from 0 to 1, found {values.max_drift:g}. Correct it.")
     with data_commands.ending(values, values.html):

@@ -42,11 +42,7 @@ def cli() -> NoReturn:
 def main(args: Sequence[str]) -> int:
     """Describes what the command line names; returns the exit code."""
     values = flags.FLAGS
-    if len(args) != 1 or not args[0]:
-        program.fail(
-            f"Expected one argument, PATH, found {' '.join(map(repr, args)) or 'none'}. Quote a glob, so that the "
-            "shell does not expand it. Run estimator-train data describe --help."
-        )
+    data_commands.require_arguments(args, ("PATH",), "estimator-train data describe")
     with data_commands.ending(values, values.output_dir or values.html):
         lines = _describe(args[0], values)
     program.show("\n".join(lines))

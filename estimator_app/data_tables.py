@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import math
 from typing import Optional
 
 from estimator_app import number_text
 from estimator_app.comparison import Comparison
-from estimator_app.description import Description
+from estimator_app.description import SHARES, TYPES, Description
 from input_fns import histograms
 from input_fns import statistics as statistics_lib
 
-_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BLOCKS = " ▁▂▃▄▅▆▇█"
+_MAX_SPARK = 15
 _MAX_TOP = 5
 _MAX_VALUE = 24  # characters
-_TYPES = {"int64": "INT", "float32": "FLOAT", "string": "BYTES"}
 _percent, _short = number_text.percent, number_text.short
 
 
@@ -43,7 +43,7 @@ def describe(found: Description, width: int) -> list[str]:
         )
     if numbers:
         head = ["numbers", "type", "missing", "zeros", "mean", "sd", "min"]
-        head += [*(f"{share:.0%}" for share in _SHARES), "max", "histogram"]
+        head += [*(f"{share:.0%}" for share in SHARES), "max", "histogram"]
         lines += ["", *align([head, *(_number_row(c, statistics) for c in numbers)], {0, 1, 13})]
     if texts:
         head = ["text", "type", "missing", "distinct", "length", "most frequent"]
@@ -109,10 +109,10 @@ def align(rows: Sequence[Sequence[str]], left: set[int]) -> list[str]:
 def _number_row(
     column: statistics_lib.NumericStatistics, statistics: statistics_lib.DatasetStatistics
 ) -> list[str]:
-    cells = [column.name, _TYPES[column.dtype], _percent(statistics.missing_share(column.name))]
+    cells = [column.name, TYPES[column.dtype], _percent(statistics.missing_share(column.name))]
     if not column.count:
         return cells + ["-"] * 10 + [""]
-    quantiles = [_short(histograms.quantile(column.quantiles, share)) for share in _SHARES]
+    quantiles = [_short(histograms.quantile(column.quantiles, share)) for share in SHARES]
     return [
         *cells,
         _percent(column.zeros / column.count),
@@ -131,7 +131,7 @@ def _text_row(
     )
     return [
         column.name,
-        _TYPES[column.dtype],
+        TYPES[column.dtype],
         _percent(statistics.missing_share(column.name)),
         f"{column.distinct:,}",
         _short(round(column.avg_length, 1)),
@@ -144,11 +144,12 @@ def _distance(value: Optional[float]) -> str:
 
 
 def _spark(counts: Sequence[float]) -> str:
-    """The histogram as a line of block characters, two buckets a character; any value at all shows."""
-    pairs = [sum(counts[i : i + 2]) for i in range(0, len(counts), 2)]
-    highest = max(pairs)
+    """The histogram as a line of at most 15 block characters; any value at all shows."""
+    step = math.ceil(len(counts) / _MAX_SPARK)
+    sums = [sum(counts[i : i + step]) for i in range(0, len(counts), step)]
+    highest = max(sums)
     last = len(_BLOCKS) - 1
-    return "".join(_BLOCKS[max(round(n / highest * last), n > 0)] for n in pairs)
+    return "".join(_BLOCKS[max(round(n / highest * last), n > 0)] for n in sums)
 
 
 def _clip(text: str, width: int = _MAX_VALUE) -> str:

@@ -53,11 +53,7 @@ def cli() -> NoReturn:
 def main(args: Sequence[str]) -> int:
     """Validates what the command line names; returns the exit code."""
     values = flags.FLAGS
-    if len(args) != 1 or not args[0]:
-        program.fail(
-            f"Expected one argument, PATH, found {' '.join(map(repr, args)) or 'none'}. Quote a glob, so that the "
-            "shell does not expand it. Run estimator-train data validate --help."
-        )
+    data_commands.require_arguments(args, ("PATH",), "estimator-train data validate")
     if not values.schema:
         program.fail(
             "Expected --schema, the schema.pbtxt to hold the data against, found none. estimator-train data describe "

@@ -17,6 +17,8 @@ from input_fns import settings as input_settings
 from input_fns import sources, watched_sources
 
 NUM_IMAGES = 40
+SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles that are shown
+TYPES = {"int64": "INT", "float32": "FLOAT", "string": "BYTES"}  # dtype -> TFX's name
 _MIN_SIDE = 4  # a smaller matrix is no picture
 
 # Called with a title and how many rows there are, if that is known; gives what is called with each block's rows.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from estimator_app import number_text
-from estimator_app.description import Description, Images
+from estimator_app.description import SHARES, TYPES, Description, Images
 from estimator_app.pages import charts, layout
 from input_fns import histograms
 from input_fns import schema as schema_lib
@@ -11,8 +11,6 @@ from input_fns import statistics as statistics_lib
 
 _MAX_VALUES = 10
 _MAX_TOKENS = 30
-_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_TYPES = {"int64": "INT", "float32": "FLOAT", "string": "BYTES"}
 _percent, _short, _day = number_text.percent, number_text.short, number_text.day
 
 
@@ -67,7 +65,7 @@ def _card(
     schema: schema_lib.Schema,
 ) -> str:
     missing = found.scan.statistics.missing_share(column.name)
-    badges = [layout.badge(_TYPES[column.dtype])]
+    badges = [layout.badge(TYPES[column.dtype])]
     badges += [layout.badge(f.kind) for f in schema.columns if f.name == column.name and f.kind]
     roles = [("weight", schema.weight), *(("label", label) for label in schema.labels)]
     for role, marked in roles:
@@ -92,7 +90,7 @@ def _of_numbers(
         f"{_ends(bucket, column.dtype)}: {bucket.count:,.0f} ({_percent(bucket.count / column.count)})"
         for bucket in column.histogram
     ]
-    points = [histograms.quantile(column.quantiles, share) for share in _SHARES]
+    points = [histograms.quantile(column.quantiles, share) for share in SHARES]
     p5, p25, median, p75, p95 = map(_short, points)
     parts = [charts.missing(missing)]
     if images:
