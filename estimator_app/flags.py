@@ -140,6 +140,10 @@ flags.DEFINE_list(
     [],
     "Of several labels, how much the loss of each counts, in their order, such as 1,0.01; default: all the same.",
 )
+flags.DEFINE_integer("n_trees", _MODEL.n_trees, "Trees to grow; default: the model's own.")
+flags.DEFINE_integer(
+    "max_depth", _MODEL.max_depth, "Questions that a tree asks at most; default: the model's own."
+)
 flags.DEFINE_integer(
     "num_clusters", _MODEL.num_clusters, "Clusters to look for; default: the model's own."
 )

@@ -28,6 +28,7 @@ from estimator_app import warm_start as warm_start_lib
 from estimator_app.models import feature_parser, registry
 from estimator_app.models.problem import Problem
 from export import versions
+from input_fns import errors
 
 
 def run(
@@ -61,7 +62,7 @@ def run(
         model = registry.choose(settings.model)
         warm_start = _warm_start(settings)
         data = preparation.prepare(settings, say, config.is_chief)
-        max_steps = _max_steps(settings, data.num_train_rows)
+        max_steps = _max_steps(settings, data.num_train_rows, model.one_pass)
         done = _already_finished(settings, max_steps, data.bad_rows)
         if done:
             return done
@@ -90,7 +91,7 @@ def run(
                     warm_start, problem, settings.train.warm_start_vars, say
                 )
             )
-        inputs, listeners = _make_inputs(settings, data, model.label_as, config)
+        inputs, listeners = _make_inputs(settings, data, model, config)
         exporter = _make_exporter(settings, data, say)
         started = time.monotonic()
         try:
@@ -184,18 +185,19 @@ def _train(
 
 
 def _make_inputs(
-    settings: settings_lib.RunSettings, data: preparation.Data, label_as: str, config: Any
+    settings: settings_lib.RunSettings, data: preparation.Data, model: registry.Model, config: Any
 ) -> tuple[training.Inputs, list[Any]]:
     """Returns the input functions, and what keeps at each checkpoint where in the data training stands."""
     model_dir = settings.train.model_dir
     step = _checkpoint_step(model_dir)
     shard = _shard(config)
-    # The workers of a cluster take turns as they come: a step says nothing about what one of them has read.
-    alone = shard[1] == 1 and config.train_distribute is None
+    # The workers of a cluster take turns as they come: a step says nothing about what one of them has read. A model of
+    # one pass reads from the first row on.
+    alone = shard[1] == 1 and config.train_distribute is None and not model.one_pass
     start = input_positions.read(model_dir, step) if alone else None
-    train = data.train_input_fn(label_as, shard, step, start)
+    train = data.train_input_fn(model.label_as, shard, step, start)
     listeners = [input_positions.Keeper(model_dir, train, step)] if alone else []
-    return training.Inputs(train=train, eval=data.eval_input_fn(label_as)), listeners
+    return training.Inputs(train=train, eval=data.eval_input_fn(model.label_as)), listeners
 
 
 def _warm_start(settings: settings_lib.RunSettings) -> Optional[warm_start_lib.Origin]:
@@ -254,12 +256,23 @@ def _already_finished(
     )
 
 
-def _max_steps(settings: settings_lib.RunSettings, num_rows: int) -> int:
-    """Returns the step at which training ends; epochs are turned into steps, the last batch of the last one is full."""
+def _max_steps(settings: settings_lib.RunSettings, num_rows: int, one_pass: bool) -> int:
+    """Returns the step at which training ends; epochs are turned into steps, the last batch of the last one is full.
+
+    Raises:
+      SettingsError: a model of one pass is asked for more.
+    """
     train = settings.train
     if train.max_steps is not None:
         return train.max_steps
-    epochs = train.train_epochs if train.train_epochs is not None else train.DEFAULT_TRAIN_EPOCHS
+    epochs = train.train_epochs
+    if epochs is None:
+        epochs = 1 if one_pass else train.DEFAULT_TRAIN_EPOCHS
+    if one_pass and epochs > 1:
+        raise errors.SettingsError(
+            f"Expected --train_epochs of 1 or less with --model={settings.model.model}, which learns from one pass "
+            f"over the rows; found {epochs:g}. Leave --train_epochs out."
+        )
     return max(1, math.ceil(epochs * num_rows / settings.input.batch_size))
 
 

@@ -46,6 +46,8 @@ class ModelSettings:
         classes, squared error for an amount.
       loss_reduction: one of LOSS_REDUCTIONS; empty means sum_over_batch_size.
       head_weights: of several labels, how much the loss of each counts, in their order; empty means all the same.
+      n_trees: how many trees are grown, of several classes for each; None means the model's own default.
+      max_depth: how many questions a tree asks at most; None means the model's own default.
       num_clusters: how many clusters are looked for; None means the model's own default.
       extractor: of `transfer`: directory of a SavedModel, handle of TensorFlow Hub, or "mobilenet_v2".
       extractor_weights: of `mobilenet_v2`: file with its weights; empty means random ones.
@@ -68,6 +70,8 @@ class ModelSettings:
     loss: str = ""
     loss_reduction: str = ""
     head_weights: tuple[float, ...] = ()
+    n_trees: Optional[int] = None
+    max_depth: Optional[int] = None
     num_clusters: Optional[int] = None
     extractor: str = ""
     extractor_weights: str = ""
@@ -110,11 +114,9 @@ class ModelSettings:
             "finite --head_weights >= 0",
             ",".join(str(weight) for weight in self.head_weights),
         )
-        _require(
-            self.num_clusters is None or self.num_clusters >= 1,
-            "--num_clusters >= 1",
-            self.num_clusters,
-        )
+        for name in ("num_clusters", "n_trees", "max_depth"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, f"--{name} >= 1", value)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,8 +77,8 @@ REFUSED = tuple(
         "tf.estimator",
         name,
         "tensorflow-estimator 2.9",
-        "Train boosted trees with Yggdrasil Decision Forests (ydf.GradientBoostedTreesLearner of the package ydf), or "
-        f"use {instead}.",
+        "Train boosted trees with --model=boosted_trees of estimator-train, or by "
+        f"ydf.GradientBoostedTreesLearner of the package ydf that it stands on, or use {instead}.",
     )
     for name, instead in (
         ("BoostedTreesClassifier", "DNNClassifier"),

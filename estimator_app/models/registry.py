@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
+import importlib.util
 from typing import Any
 
 from estimator_app import settings as settings_lib
 from estimator_app.compat import estimator, keras
 from estimator_app.models import (
+    boosted_trees,
     clustering,
     columns,
     derived,
@@ -40,6 +42,8 @@ class Model:
       settings: the fields of `ModelSettings` that it has a use for.
       takes_images: whether the data has to be one feature of images, with a label of classes.
       takes_labels: whether there may be several labels.
+      one_pass: whether it learns from one pass over the rows, whatever the number of steps.
+      package: one that it needs and that is an extra of its name.
       takes_lists: which features of lists of any length it learns from: "none", those of text and "ids", or "all".
     """
 
@@ -48,6 +52,8 @@ class Model:
     settings: tuple[str, ...]
     takes_images: bool = False
     takes_labels: bool = False
+    one_pass: bool = False
+    package: str = ""
     takes_lists: str = "none"
 
 
@@ -60,6 +66,13 @@ _COLUMNS = ("features",)
 MODELS = {
     "baseline": Model(
         premade.baseline, "value", _GRADIENTS + _HEAD, takes_labels=True, takes_lists="all"
+    ),
+    "boosted_trees": Model(
+        boosted_trees.boosted_trees,
+        "value",
+        ("n_trees", "max_depth", "learning_rate", "l1", "l2"),
+        one_pass=True,
+        package=boosted_trees.PACKAGE,
     ),
     "cnn_dropout": Model(keras_images.cnn_dropout, "index", _GRADIENTS, takes_images=True),
     "cnn_functional": Model(keras_images.cnn_functional, "index", _GRADIENTS, takes_images=True),
@@ -144,9 +157,14 @@ def choose(settings: settings_lib.ModelSettings) -> Model:
 
     Raises:
       UnknownModelError: no such name, module or function.
-      SettingsError: a setting that the model would not heed.
+      SettingsError: a setting that the model would not heed, or a package is missing that it needs.
     """
     model = find(settings.model)
+    if model.package and importlib.util.find_spec(model.package) is None:
+        raise errors.SettingsError(
+            f"Expected the package {model.package} for --model={settings.model}, found none. Install it: pip install "
+            f"'estimator-service[{settings.model}]'."
+        )
     for field in dataclasses.fields(settings):
         if field.name == "model" or getattr(settings, field.name) == field.default:
             continue

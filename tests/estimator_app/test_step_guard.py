@@ -30,8 +30,9 @@ def test_a_model_that_never_counts_is_stopped():
     with pytest.raises(step_guard.StepError) as raised:
         train(counts=False)
     assert str(raised.value) == (
-        "Expected --model=own:model to count its training steps in global_step, found 0 after 10 of them; it would "
-        "train for ever. Give minimize() the argument global_step=tf.compat.v1.train.get_global_step(), or set it as a Keras "
+        "Expected --model=own:model to count its training steps in global_step, found 0 after 10 of them; it "
+        "would train for ever. Give minimize() the argument "
+        "global_step=tf.compat.v1.train.get_global_step(), or set it as a Keras "
         "optimizer's iterations."
     )
 

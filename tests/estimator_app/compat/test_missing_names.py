@@ -55,7 +55,9 @@ def test_refused_estimator_names_what_took_it_away_and_what_to_use(installed, na
         assert f"found tf.estimator.{name}, which tensorflow-estimator 2.9 took away." in str(
             error.value
         )
-        assert "Train boosted trees with Yggdrasil Decision Forests" in str(error.value)
+        assert "Train boosted trees with --model=boosted_trees of estimator-train" in str(
+            error.value
+        )
         assert error.value.name == name
 
 
