@@ -103,18 +103,19 @@ class WarmStartHook(tf.compat.v1.train.SessionRunHook):
         """
         before, now = self._rows()
         taken: list[Any] = []
-        vocabularies: dict[str, Any] = {}
         left: list[str] = []
+        vocabularies: dict[str, Any] = {}
         for variable in _variables():
             name = variable.op.name
             if not re.match(self._pattern, name):
                 continue
             shape, old = tuple(variable.shape.as_list()), self._origin.shapes.get(name)
+            same_rows = before.get(name) == now.get(name)
             if old is None or not self._fits(name):
                 left.append(name)
-            elif before.get(name) == now.get(name):
-                (taken if shape == old else left).append(variable if shape == old else name)
-            elif _is_remappable(shape, old, before.get(name), now.get(name)):
+            elif same_rows and shape == old:
+                taken.append(variable)
+            elif not same_rows and _is_remappable(shape, old, before.get(name), now.get(name)):
                 taken.append(variable)
                 vocabularies[name] = self._vocabulary(name, shape, before[name], now[name])
             else:

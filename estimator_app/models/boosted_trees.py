@@ -1,8 +1,8 @@
 """Gradient boosted trees: grown by ydf from one pass over the rows, evaluated and exported by TensorFlow.
 
 TensorFlow's own boosted trees lost their kernels. ydf grows trees from rows in memory, outside of TensorFlow, while an
-Estimator is given batches: so a training step collects a batch, and each checkpoint is preceded by the trees of the rows
-so far. The last one has them all.
+Estimator is given batches: so a training step collects a batch, and each checkpoint is preceded by the trees of the
+rows so far. The last one has them all.
 """
 
 from __future__ import annotations
@@ -35,16 +35,9 @@ def boosted_trees(problem: Problem) -> Any:
     """Trees that each correct the sum of those before; a label of classes or an amount.
 
     Raises:
-      SchemaError: a feature is a list of any length.
       SettingsError: the job runs on a cluster.
     """
     schema, settings = problem.schema, problem.settings
-    lists = [feature.name for feature in schema.features if feature.is_list]
-    if lists:
-        raise errors.SchemaError(
-            f"Expected features of one value for --model={settings.model}, found lists in {', '.join(lists)}. Leave "
-            f"them out, or choose another model."
-        )
     if problem.config.num_worker_replicas > 1:
         raise errors.SettingsError(
             f"Expected --model={settings.model} in one process, since its trees grow from rows in memory; found a "
