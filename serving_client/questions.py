@@ -415,7 +415,10 @@ def notes(
     if name or not others:
         return []
     nearest = min(others, key=lambda one: (len(missing_columns(one, columns)), _rank(one)))
+    missing = missing_columns(nearest, columns)
+    if not missing:  # it takes lists, padded
+        return []
     return [
-        f"the input lacks {', '.join(missing_columns(nearest, columns))} for signature "
-        f"{nearest.name!r}; rows are sent as tf.Examples to signature {chosen.name!r}."
+        f"the input lacks {', '.join(missing)} for signature {nearest.name!r}; rows are sent as "
+        f"tf.Examples to signature {chosen.name!r}."
     ]

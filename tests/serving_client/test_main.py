@@ -90,6 +90,7 @@ def examples(model) -> list[dict]:
                 {
                     name: (kind, list(getattr(features[name], kind).value))
                     for name, kind in kinds.items()
+                    if kind is not None  # of an empty list
                 }
             )
     return found
@@ -132,6 +133,38 @@ def test_types_of_examples_are_guessed_where_signatures_do_not_say_them(ask, mod
             "hours": ("float_list", [10.0]),
             "job": ("bytes_list", [b"a"]),
         }
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("a.csv", 'age,hours,job\n39,"[1, 2.5]","[""a"", ""b""]"\n40,7,c\n41,[],[]\n'),
+        (
+            "a.jsonl",
+            '{"age": 39, "hours": [1, 2.5], "job": ["a", "b"]}\n'
+            '{"age": 40, "hours": [7], "job": ["c"]}\n{"age": 41, "hours": [], "job": []}\n',
+        ),
+    ],
+)
+def test_lists_of_any_length_are_sent_as_examples(ask, model, name, text):
+    plain = model.signatures["tensors:predict"].inputs
+    plain["hours"].CopyFrom(fake_server.tensor_info("DT_FLOAT", [-1, -1]))
+    plain["job"].CopyFrom(fake_server.tensor_info("DT_STRING", [-1, -1]))
+    done = ask(name, text)
+    assert "note" not in done.stderr
+    assert examples(model) == [
+        {
+            "age": ("int64_list", [39]),
+            "hours": ("float_list", [1.0, 2.5]),
+            "job": ("bytes_list", [b"a", b"b"]),
+        },
+        {
+            "age": ("int64_list", [40]),
+            "hours": ("float_list", [7.0]),
+            "job": ("bytes_list", [b"c"]),
+        },
+        {"age": ("int64_list", [41])},
     ]
 
 
