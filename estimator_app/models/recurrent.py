@@ -46,7 +46,7 @@ def rnn(problem: Problem) -> Any:
     )
 
     def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
-        steps = {feature.name: _to_steps(features[feature.name]) for feature in lists}
+        steps = {feature.name: to_steps(features[feature.name]) for feature in lists}
         return inner.model_fn({**features, **steps}, labels, mode, config)
 
     return estimator.Estimator(model_fn, config=inner.config)
@@ -102,7 +102,7 @@ def _describe(count: tuple[int, int | None]) -> str:
     return f"({least} to {most} values)" if most is not None else f"({least} or more values)"
 
 
-def _to_steps(lists: Any) -> Any:
+def to_steps(lists: Any) -> Any:
     """Returns `[batch_size, length]` numbers, or lists, as lists of which the longest has a step at least.
 
     A network cannot be run for no step, as a batch of nothing but empty lists asks for.
