@@ -12,7 +12,14 @@ import tensorflow as tf
 
 from estimator_app import settings as settings_lib
 from estimator_app.compat import estimator, keras
-from estimator_app.models import derived, feature_kinds, feature_parser, premade, treatment
+from estimator_app.models import (
+    derived,
+    feature_kinds,
+    feature_parser,
+    premade,
+    treatment,
+    weight_rows,
+)
 from estimator_app.models.problem import Problem
 from input_fns import errors, histograms
 from input_fns import schema as schema_lib
@@ -273,6 +280,19 @@ def test_lists_of_the_data_go_before_words(named, wanted, tmp_path):
     settings = dataclasses.replace(problem.settings, sequence_columns=named)
     problem = dataclasses.replace(problem, settings=settings)
     assert derived.derive(problem, sequences=True)[0].settings.sequence_columns == wanted
+
+
+def test_rows_of_weights_are_named_as_the_file_has_them(tmp_path):
+    text = (
+        "age: {bucketized: [30]}\nsignup: {date: [days, month]}\n"
+        "shared_embeddings: [{features: [home, work], hash_bucket: 50, dimension: 3}]"
+    )
+    problem = problem_of(text, tmp_path)
+    names = weight_rows.names(problem)
+    assert len(names["linear/linear_model/age_bucketized/weights"]) == 2
+    assert len(names["linear/linear_model/signup.month/weights"]) == 13
+    width = values_of(treatment.deep_columns, problem).shape[1]
+    assert len(set(names["dnn/hiddenlayer_0/kernel"])) == width == 2 + 1 + 13 + 6
 
 
 def test_distances_have_nothing_to_train(tmp_path):
