@@ -95,29 +95,52 @@ def augment(
 
 def _augment(images: tf.Tensor, settings: settings_lib.InputSettings, seed: tf.Tensor) -> tf.Tensor:
     geometry, colour = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-    if settings.augment_flip or settings.augment_crop < 1 or settings.augment_rotation:
+    if settings.augment_crop < 1 or settings.augment_rotation:
         images = _transform(images, settings, geometry)
+    elif settings.augment_flip:
+        images = _flip(images, settings.augment_flip, geometry)
     if settings.augment_color:
         images = _change_colours(images, settings.augment_color, colour)
     return images
 
 
+def _flip(images: tf.Tensor, flips: str, seed: tf.Tensor) -> tf.Tensor:
+    """Flips alone, which need no interpolation."""
+    for axis, sign in zip((2, 1), _signs(images, flips, seed)):
+        if sign is not None:
+            # Unlike tf.where it takes a truth value an image, and copies images as a whole.
+            images = tf.raw_ops.Select(condition=sign < 0, x=tf.reverse(images, [axis]), y=images)
+    return images
+
+
+def _signs(
+    images: tf.Tensor, flips: str, seed: tf.Tensor
+) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+    """[batch] each, -1 for an image to be flipped, else 1: left and right, top and bottom; None if not asked for."""
+    draws = tf.random.stateless_uniform([2, tf.shape(images)[0]], seed, -1.0, 1.0)
+    signs = tf.where(draws < 0, -1.0, 1.0)
+    return (
+        signs[0] if flips in ("horizontal", "both") else None,
+        signs[1] if flips in ("vertical", "both") else None,
+    )
+
+
 def _transform(
     images: tf.Tensor, settings: settings_lib.InputSettings, seed: tf.Tensor
 ) -> tf.Tensor:
-    draws = tf.random.stateless_uniform([6, tf.shape(images)[0]], seed, -1.0, 1.0)
-    flips = settings.augment_flip
-    one = tf.ones_like(draws[0])
-    share = 1.0 - (1.0 - settings.augment_crop) * (draws[3] + 1.0) / 2.0
+    of_flips, seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    flip_x, flip_y = _signs(images, settings.augment_flip, of_flips)
+    draws = tf.random.stateless_uniform([4, tf.shape(images)[0]], seed, -1.0, 1.0)
+    share = 1.0 - (1.0 - settings.augment_crop) * (draws[0] + 1.0) / 2.0
     return warp(
         images,
-        flip_x=tf.where(draws[0] < 0, -one, one) if flips in ("horizontal", "both") else one,
-        flip_y=tf.where(draws[1] < 0, -one, one) if flips in ("vertical", "both") else one,
-        angle=draws[2] * math.radians(settings.augment_rotation),
+        flip_x=tf.ones_like(share) if flip_x is None else flip_x,
+        flip_y=tf.ones_like(share) if flip_y is None else flip_y,
+        angle=draws[1] * math.radians(settings.augment_rotation),
         share=share,
         # Whatever place keeps the window, before it is turned, inside the image.
-        shift_x=(1.0 - share) * draws[4],
-        shift_y=(1.0 - share) * draws[5],
+        shift_x=(1.0 - share) * draws[2],
+        shift_y=(1.0 - share) * draws[3],
     )
 
 
@@ -163,11 +186,17 @@ def warp(
 
 def _change_colours(images: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
     """Brightness is moved by up to `strength`, contrast and saturation are scaled by up to 1 -+ `strength`."""
-    draws = tf.random.stateless_uniform([3, tf.shape(images)[0], 1, 1, 1], seed, -1.0, 1.0)
+    draws = tf.random.stateless_uniform([3, tf.shape(images)[0], 1, 1], seed, -1.0, 1.0)
     brightness, contrast, saturation = tf.unstack(draws * strength)
-    mean = tf.reduce_mean(images, axis=[1, 2], keepdims=True)
-    images = mean + (images - mean) * (1.0 + contrast) + brightness
+    height, width, channels = (tf.shape(images)[axis] for axis in (1, 2, 3))
+    pixels = tf.reshape(images, [-1, height * width, channels])
+    # Contrast and brightness: c x + (1 - c) mean + b.
+    offset = tf.reduce_mean(pixels, axis=1, keepdims=True) * -contrast + brightness
     if images.shape[3] == len(_LUMA):
-        grey = tf.reduce_sum(images * tf.constant(_LUMA), axis=3, keepdims=True)
-        images = grey + (images - grey) * (1.0 + saturation)
-    return tf.clip_by_value(images, 0.0, 1.0)
+        # Saturation: s x + (1 - s) grey, all as one product with a matrix an image.
+        to_grey = tf.tile(tf.constant(_LUMA)[:, tf.newaxis], [1, len(_LUMA)])
+        mix = (1.0 + saturation) * tf.eye(len(_LUMA)) - saturation * to_grey
+        pixels = tf.matmul(pixels, (1.0 + contrast) * mix) + tf.matmul(offset, mix)
+    else:
+        pixels = pixels * (1.0 + contrast) + offset
+    return tf.reshape(tf.clip_by_value(pixels, 0.0, 1.0), tf.shape(images))
