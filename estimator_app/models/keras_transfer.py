@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from estimator_app import settings as settings_lib
 from estimator_app.compat import keras
 from estimator_app.models import extractors, keras_images
 from estimator_app.models.problem import Problem
@@ -19,11 +20,10 @@ def transfer(problem: Problem) -> Any:
     """Extractor of `--extractor`, global average pooling if it gives a map, dropout, softmax.
 
     Raises:
-      SettingsError: there is no such extractor.
+      SettingsError: the extractor is none of images.
       SchemaError: it does not take such images.
     """
     settings = problem.settings
-    _check(settings)
     image = keras_images.image_input(problem)
     hidden = keras_images.with_channels(image)
     if settings.extractor == extractors.MOBILENET_V2:
@@ -42,7 +42,12 @@ def transfer(problem: Problem) -> Any:
     return keras_images.to_estimator(problem, image, hidden, rate)
 
 
-def _check(settings: Any) -> None:
+def check(settings: settings_lib.ModelSettings) -> None:
+    """Refuses settings with which there is no extractor, before any data is read.
+
+    Raises:
+      SettingsError: one is missing, or does not go with another.
+    """
     if not settings.extractor:
         raise errors.SettingsError(
             f"Expected --extractor with --model=transfer, found none. Name the directory of a SavedModel, a handle of "
@@ -54,6 +59,7 @@ def _check(settings: Any) -> None:
                 f"Expected --extractor_weights with --extractor={extractors.MOBILENET_V2}, found it with "
                 f"{settings.extractor}, which has its own. Leave it out."
             )
+        extractors.find(settings.extractor)
     elif not settings.extractor_weights and not settings.fine_tune:
         raise errors.SettingsError(
             f"Expected --extractor_weights or --fine_tune with --extractor={extractors.MOBILENET_V2}, found neither: "

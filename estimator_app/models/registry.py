@@ -45,6 +45,7 @@ class Model:
       one_pass: whether it learns from one pass over the rows, whatever the number of steps.
       package: one that it needs and that is an extra of its name.
       takes_lists: which features of lists of any length it learns from: "none", those of text and "ids", or "all".
+      check: refuses its own settings, before any data is read, by a SettingsError.
     """
 
     build: Callable[[Problem], Any]
@@ -55,6 +56,7 @@ class Model:
     one_pass: bool = False
     package: str = ""
     takes_lists: str = "none"
+    check: Callable[[settings_lib.ModelSettings], None] | None = None
 
 
 _NETWORK = ("hidden_units", "activation", "dropout", "batch_norm")
@@ -123,6 +125,7 @@ MODELS = {
         "index",
         ("extractor", "extractor_weights", "fine_tune", "dropout") + _GRADIENTS,
         takes_images=True,
+        check=keras_transfer.check,
     ),
 }
 
@@ -179,6 +182,8 @@ def choose(settings: settings_lib.ModelSettings) -> Model:
         raise errors.SettingsError(
             f"Expected --optimizer=sdca with --model=linear, found --model={settings.model}. Choose another optimizer."
         )
+    if model.check is not None:
+        model.check(settings)
     return model
 
 

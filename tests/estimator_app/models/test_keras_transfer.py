@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from estimator_app import settings as settings_lib
 from estimator_app.compat import keras
-from estimator_app.models import extractors, keras_transfer
+from estimator_app.models import extractors, keras_transfer, registry
 from estimator_app.models.problem import Problem
 from input_fns import errors
 
@@ -116,7 +116,7 @@ def test_directory_without_a_saved_model_is_refused(tmp_path):
     with pytest.raises(
         errors.SettingsError, match="found no saved_model.pb in it. Correct the path"
     ):
-        extractors.find(str(tmp_path))
+        registry.choose(settings_of(extractor=str(tmp_path)))
 
 
 def settings_of(**changes):
@@ -138,9 +138,8 @@ def settings_of(**changes):
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes, sentence):
-    problem = Problem(schema=None, statistics=None, settings=settings_of(**changes), config=None)
     with pytest.raises(errors.SettingsError, match=sentence):
-        keras_transfer.transfer(problem)
+        registry.choose(settings_of(**changes))
 
 
 def test_colour_images_for_a_grey_extractor_are_refused(tmp_path):
