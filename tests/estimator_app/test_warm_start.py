@@ -53,7 +53,7 @@ def jobs(make_settings, census, tmp_path_factory):
     }
     common = {"model": "dnn_linear", "learning_rate": 0.01, "eval_steps": 2}
     settings = [
-        make_settings(directory / "first", max_steps=150, **first, **common),
+        make_settings(directory / "first", max_steps=100, **first, **common),
         make_settings(
             directory / "second",
             max_steps=1,
@@ -83,7 +83,7 @@ def rows(settings, name: str, checkpoint: str) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", [LINEAR, EMBEDDING, KERNEL])
 def test_rows_of_known_values_are_those_of_the_other_job(jobs, name):
     (first, second, _), _ = jobs
-    old, new = rows(first, name, "model.ckpt-150"), rows(second, name, "model.ckpt-0")
+    old, new = rows(first, name, "model.ckpt-100"), rows(second, name, "model.ckpt-0")
     shared = set(old) & set(new)
     assert len(shared) > len(new) * 0.8
     for row in shared:
@@ -109,7 +109,7 @@ def test_the_rest_is_taken_but_not_the_optimizer(jobs):
     for name, same in (("dnn/logits/kernel", True), ("dnn/hiddenlayer_0/bias", True)):
         values = [
             tf.train.load_variable(f"{settings.train.model_dir}/model.ckpt-{step}", name)
-            for settings, step in ((first, 150), (second, 0))
+            for settings, step in ((first, 100), (second, 0))
         ]
         assert np.array_equal(*values) == same
     moments = [

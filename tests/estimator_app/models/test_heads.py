@@ -51,7 +51,7 @@ def read_lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("model", ["baseline", "dnn", "dnn_linear", "linear"])
+@pytest.mark.parametrize("model", ["baseline", "dnn_linear", "linear"])
 def test_several_labels_are_heads_named_as_their_columns(mixed, model):
     job = mixed(model)
     metrics = job.result.metrics
