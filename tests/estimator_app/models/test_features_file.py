@@ -17,6 +17,7 @@ from estimator_app.models import (
     feature_kinds,
     feature_parser,
     premade,
+    recurrent,
     treatment,
     weight_rows,
 )
@@ -123,6 +124,18 @@ def deep_of(text, tmp_path):
     return values_of(treatment.deep_columns, problem_of(text, tmp_path))
 
 
+def train(build, problem, sequences=False):
+    """Trains a model on ROWS for two steps and looks at their losses."""
+    model = derived.build_with_derived_features(build, problem, sequences)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.train.create_global_step()
+        labels = tf.constant(["a", "b", "a"])
+        spec = model.model_fn(features_of([]), labels, "train", model.config)
+        start(session)
+        losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(2)]
+    assert np.isfinite(losses).all() and losses[1] != losses[0]
+
+
 def examples():
     """Returns the YAML of docs/features.md: the last cell of each kind, and the blocks that are about no data set."""
     text = DOCS.read_text()
@@ -139,14 +152,7 @@ def test_every_example_of_the_manual_can_be_learnt(text, tmp_path, monkeypatch):
         weights = tf.compat.v1.get_variable("weights", initializer=tf.ones([20, 3]))
         session.run(weights.initializer)
         tf.compat.v1.train.Saver().save(session, "zips/model.ckpt")
-    model = derived.build_with_derived_features(premade.dnn_linear, problem_of(text, tmp_path))
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        tf.compat.v1.train.create_global_step()
-        labels = tf.constant(["a", "b", "a"])
-        spec = model.model_fn(features_of([]), labels, "train", model.config)
-        start(session)
-        losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(2)]
-    assert np.isfinite(losses).all() and losses[1] != losses[0]
+    train(premade.dnn_linear, problem_of(text, tmp_path))
 
 
 def test_the_manual_has_every_kind():
@@ -293,6 +299,11 @@ def test_rows_of_weights_are_named_as_the_file_has_them(tmp_path):
     assert len(names["linear/linear_model/signup.month/weights"]) == 13
     width = values_of(treatment.deep_columns, problem).shape[1]
     assert len(set(names["dnn/hiddenlayer_0/kernel"])) == width == 2 + 1 + 13 + 6
+
+
+def test_words_of_text_are_read_one_by_one(tmp_path):
+    text = "age: numeric\nreview: {hash_bucket: 20, embedding: 2}"
+    train(recurrent.rnn, problem_of(text, tmp_path), sequences=True)
 
 
 def test_distances_have_nothing_to_train(tmp_path):

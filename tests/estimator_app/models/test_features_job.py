@@ -52,9 +52,8 @@ def settings_of(make_settings, table, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("model", ["dnn", "rnn"])
-def test_text_and_dates_are_treated_by_default(settings_of, model):
-    job = Job(settings_of(model=model), None)
+def test_text_and_dates_are_treated_by_default(settings_of):
+    job = Job(settings_of(model="dnn"), None)
     run_lib.run(job.settings)  # holds the export against the Estimator's own answers
     text = (job.model_dir / job_dir.SCHEMA).read_text()
     assert "time_domain" in text and "natural_language_domain" in text
