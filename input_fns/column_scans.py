@@ -98,7 +98,12 @@ class ColumnScan:
         if not self.is_number:
             return self._text_feature()
         shape, value_count = self._layout()
-        low, high, mean = self.numbers.low, self.numbers.high, self.numbers.mean
+        low: int | float | None = self.numbers.low
+        high: int | float | None = self.numbers.high
+        if not self.numbers.count:  # numbers by their type alone
+            _logger.warning("Column %s is empty in every row.", self.name)
+            low = high = None
+        mean = self.numbers.mean
         default: int | float | None = None
         has_default = self.numbers.missing and value_count is None
         if self.numbers.whole:
@@ -110,7 +115,7 @@ class ColumnScan:
             if has_default:
                 default = float(np.float32(mean))
             # Whole numbers in the first blocks were no fractions yet.
-            low, high = float(np.float32(low)), float(np.float32(high))
+            low, high = (None if v is None else float(np.float32(v)) for v in (low, high))
         return schema_lib.Feature(
             self.name, dtype, shape, default, None, low, high, value_count=value_count
         )

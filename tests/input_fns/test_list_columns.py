@@ -8,6 +8,7 @@ import pytest
 
 from input_fns import blocks, conversion, errors, inference, list_cells, python_objects
 from input_fns import schema as schema_lib
+from input_fns import schema_proto
 from input_fns import settings as settings_lib
 from input_fns import statistics
 
@@ -218,3 +219,18 @@ def test_label_and_weight_are_no_lists(role: str) -> None:
         errors.SchemaError, match=f"rows: the {role} '{role}' holds lists .*one value a row"
     ):
         inference.scan(source, settings_lib.InputSettings(train_data="rows"))
+
+
+@pytest.mark.parametrize(
+    "cells, feature",
+    [
+        (pa.array([[]] * 4, pa.list_(pa.int64())), Feature("x", "int64", value_count=(0, 0))),
+        (pa.array([None] * 4, pa.int64()), Feature("x", "int64", default=0)),
+    ],
+)
+def test_a_column_without_a_number_has_no_range(cells: pa.Array, feature: Feature) -> None:
+    table = pa.table({"x": cells, "y": [0, 1, 0, 1]})
+    source = python_objects.from_object(table, "y", name="rows")
+    found = inference.scan(source, settings_lib.InputSettings(train_data="rows"))
+    assert found.schema.feature("x") == feature
+    assert schema_proto.from_text(schema_proto.to_text(found.schema), "s") == found.schema
