@@ -4,7 +4,7 @@
 |---|---|---|
 | baseline | keras_baseline | two classes are two logits, in all of these |
 | linear | keras_linear | |
-| dnn | keras_dnn | |
+| dnn | keras_mlp | |
 | dnn_linear | keras_wide_deep | one optimizer for both parts, as `compile` takes one |
 
 Nothing is adapted: vocabularies come from the schema, moments and bounds from the statistics, as for feature columns.
@@ -44,7 +44,7 @@ def keras_linear(problem: Problem) -> Any:
     return _to_estimator(problem, inputs, logits, "ftrl", _LINEAR_LEARNING_RATE)
 
 
-def keras_dnn(problem: Problem) -> Any:
+def keras_mlp(problem: Problem) -> Any:
     """Fully connected network: numbers standardised, few values one-hot, more embedded."""
     inputs = _inputs(problem)
     return _to_estimator(problem, inputs, _deep_logits(problem, inputs))

@@ -95,7 +95,7 @@ MODELS = {
         takes_lists="ids",
     ),
     "keras_baseline": Model(keras_tables.keras_baseline, "index", _GRADIENTS),
-    "keras_dnn": Model(keras_tables.keras_dnn, "index", _NETWORK + _GRADIENTS),
+    "keras_mlp": Model(keras_tables.keras_mlp, "index", _NETWORK + _GRADIENTS),
     "keras_linear": Model(keras_tables.keras_linear, "index", _GRADIENTS),
     "keras_wide_deep": Model(keras_tables.keras_wide_deep, "index", _NETWORK + _GRADIENTS),
     "kmeans": Model(clustering.kmeans, "index", _COLUMNS + ("num_clusters",)),
@@ -202,7 +202,7 @@ def build(model: Model, problem: Problem) -> Any:
         raise errors.SchemaError(
             f"Expected one image feature and a label of classes for --model={problem.settings.model}, found "
             f"{len(schema.features)} feature(s), such as {found}. Use --data=mnist, or a model for tables such as "
-            f"keras_dnn."
+            f"keras_mlp."
         )
     if not model.takes_labels and schema.task in ("multi_label", "multi_head"):
         able = ", ".join(name for name, known in sorted(MODELS.items()) if known.takes_labels)

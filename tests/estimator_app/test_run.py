@@ -159,7 +159,7 @@ def test_regression_label_gives_a_regressor(make_settings, tmp_path):
     assert "average_loss" in result.metrics and "accuracy" not in result.metrics
 
 
-@pytest.mark.parametrize("model", ["dnn", "keras_dnn"])
+@pytest.mark.parametrize("model", ["dnn", "keras_mlp"])
 def test_weights_change_what_is_learnt_and_are_no_input(make_settings, tmp_path, model):
     plain = run_lib.run(make_settings(tmp_path / "plain", model=model))
     weighted = run_lib.run(
@@ -171,7 +171,7 @@ def test_weights_change_what_is_learnt_and_are_no_input(make_settings, tmp_path,
 
 
 def test_keras_model_exports_default_and_predict_signatures(make_settings, tmp_path):
-    result = run_lib.run(make_settings(tmp_path / "job", model="keras_dnn"))
+    result = run_lib.run(make_settings(tmp_path / "job", model="keras_mlp"))
     assert signature_names(result) == {
         "serving_default",
         "predict",
@@ -223,7 +223,7 @@ def test_unknown_model_is_refused_before_anything_is_written(
 
 def test_image_model_on_a_table_says_what_to_use(make_settings, tmp_path):
     with pytest.raises(
-        input_errors.SchemaError, match="Use --data=mnist, or a model for tables such as keras_dnn"
+        input_errors.SchemaError, match="Use --data=mnist, or a model for tables such as keras_mlp"
     ):
         run_lib.run(make_settings(tmp_path / "job", model="mnist_mlp"))
 
@@ -357,7 +357,7 @@ def test_refused_start_does_not_bind_the_directory(make_settings, tmp_path):
     assert run_lib.run(make_settings(tmp_path / "job")).global_step == 20
 
 
-@pytest.mark.parametrize("model", ["dnn", "linear", "keras_dnn"])
+@pytest.mark.parametrize("model", ["dnn", "linear", "keras_mlp"])
 def test_columns_may_be_named_as_people_name_them(make_settings, tmp_path, model):
     names = ["hours a week", "é", "label:0", "_u", "a/b", "features", "sample_weights", "%", "%%"]
     rows = [

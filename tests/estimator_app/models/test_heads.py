@@ -126,7 +126,7 @@ def test_tags_that_do_not_exclude_each_other(run_job, tags, model):
 @pytest.mark.parametrize(
     "changes, sentence",
     [
-        ({"model": "keras_dnn"}, "one label for --model=keras_dnn, found .* one of baseline, dnn"),
+        ({"model": "keras_mlp"}, "one label for --model=keras_mlp, found .* one of baseline, dnn"),
         (
             {"model": "linear", "optimizer": "sdca", "example_id_column": "row"},
             "one label for --opt",
