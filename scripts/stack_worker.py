@@ -27,7 +27,7 @@ import stack_models  # noqa: E402
 BATCH_SIZE = 32
 STEPS = 100
 HALF = STEPS // 2
-EVAL_ROWS = 128
+EVAL_ROWS = 256
 _SEED = 1
 _START_TIMEOUT_SECS = 120
 _CHECKPOINT = "model.ckpt-%d"
