@@ -29,13 +29,21 @@ def requirements(release: Any) -> tuple[list[str], list[str]]:
         return ["-e.[test]", tensorflow, *release.pins], []
     config = configparser.ConfigParser()
     config.read(_ROOT / "setup.cfg")
-    stated = (
-        config["options"]["install_requires"] + config["options.extras_require"]["test"]
-    ).split()
+    stated = [*config["options"]["install_requires"].split(), *_extra(config, "test")]
     bounded = ["tensorflow", "tf-keras"]
     rest = [each for each in stated if re.split(r"[<>=]", each)[0] not in bounded]
     late = [pin for pin in release.pins if pin.startswith("tf-keras")]
     return [tensorflow, *rest, *(pin for pin in release.pins if pin not in late)], ["-e.", *late]
+
+
+def _extra(config: configparser.ConfigParser, name: str) -> list[str]:
+    """Returns what an extra needs; those that it is made of are taken apart."""
+    needed = []
+    for each in config["options.extras_require"][name].split():
+        own = re.fullmatch(rf"{config['metadata']['name']}\[(.*)\]", each)
+        parts = [_extra(config, part) for part in own[1].split(",")] if own else [[each]]
+        needed += [requirement for part in parts for requirement in part]
+    return needed
 
 
 def main() -> int:
