@@ -30,7 +30,11 @@ def requirements(release: Any) -> tuple[list[str], list[str]]:
     config = configparser.ConfigParser()
     config.read(_ROOT / "setup.cfg")
     stated = [*config["options"]["install_requires"].split(), *_extra(config, "test")]
-    bounded = ["tensorflow", "tf-keras", "tensorflow-hub"]  # the last asks for tf-keras, and that for TensorFlow
+    bounded = [
+        "tensorflow",
+        "tf-keras",
+        "tensorflow-hub",
+    ]  # the last asks for tf-keras, and that for TensorFlow
     rest = [each for each in stated if re.split(r"[<>=]", each)[0] not in bounded]
     late = [pin for pin in (*release.pins, *stated) if re.match("tf-keras$|tensorflow-hub", pin)]
     return [tensorflow, *rest, *(pin for pin in release.pins if pin not in late)], ["-e.", *late]
