@@ -424,7 +424,7 @@ CASES = (
         "amount",
         True,
         limit=1e-5,
-        why=f"{_CANCELLING}; 1.15.5's kernels of batch normalisation round otherwise in every step (below)",
+        why=f"{_CANCELLING}; 1.15.5's kernels of batch normalisation round otherwise in every step (the table above)",
         origin_limit=1e-4,
     ),
     Case(
