@@ -31,6 +31,7 @@ REFERENCES = os.path.join(ROOT, "tests", "references", "tf-1.15")
 
 MIDDLE = 8
 LAST = 16
+ANSWERS = 128  # rows that are evaluated and predicted
 
 # The exports that are kept; the graphs of the others are several times as large and show nothing else.
 EXPORTED = (
@@ -85,7 +86,7 @@ def _export(stack: stack_worker.Stack, case: str, checkpoint: str, folder: str) 
     """Exports to folder/export/1; returns served/<signature>/<output> for the rows."""
     tf1 = stack.tf1
     features = stack_models.features_of(
-        stack_models.find(case).features, stack.rows[: stack_worker.EVAL_ROWS]
+        stack_models.find(case).features, stack.rows[: stack.num_answers]
     )
     spec = {
         name: tf1.FixedLenFeature(
@@ -138,7 +139,7 @@ def main() -> None:
         )
     count = LAST * stack_worker.BATCH_SIZE
     stack = stack_worker.Stack(
-        stack_worker.load_api(), stack_models.read_rows(stack_models.CENSUS, count)
+        stack_worker.load_api(), stack_models.read_rows(stack_models.CENSUS, count), ANSWERS
     )
     shutil.rmtree(REFERENCES, ignore_errors=True)
     for case in stack_models.CASES:
@@ -149,7 +150,7 @@ def main() -> None:
     readme = _README.format(
         rows=count,
         batch=stack_worker.BATCH_SIZE,
-        answers=stack_worker.EVAL_ROWS,
+        answers=stack.num_answers,
         first=MIDDLE + 1,
         middle=MIDDLE,
         last=LAST,

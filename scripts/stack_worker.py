@@ -59,10 +59,14 @@ class Stack:
     Args:
       api: the stack's Estimators.
       rows: the data, in the order of training.
+      num_answers: on how many of them, the first, is evaluated and predicted.
     """
 
-    def __init__(self, api: stack_models.Api, rows: List[Dict[str, str]]) -> None:
+    def __init__(
+        self, api: stack_models.Api, rows: List[Dict[str, str]], num_answers: int = EVAL_ROWS
+    ) -> None:
         self.api = api
+        self.num_answers = num_answers
         self.tf1 = api.tf.compat.v1
         self.rows = rows
 
@@ -120,7 +124,9 @@ class Stack:
 
     def load(self, case: str, export_dir: str) -> Arrays:
         """Loads an export, asks every signature about the evaluation rows; returns <signature>/<output>."""
-        features = stack_models.features_of(self._case(case).features, self.rows[:EVAL_ROWS])
+        features = stack_models.features_of(
+            self._case(case).features, self.rows[: self.num_answers]
+        )
         found = {}
         with self.tf1.Graph().as_default():
             with self.tf1.Session(config=self._session(1)) as session:
@@ -140,7 +146,9 @@ class Stack:
         """Starts estimator-serve on an export and asks every signature over gRPC; returns <signature>/<output>."""
         import serving_client
 
-        features = stack_models.features_of(self._case(case).features, self.rows[:EVAL_ROWS])
+        features = stack_models.features_of(
+            self._case(case).features, self.rows[: self.num_answers]
+        )
         found = {}
         with tempfile.TemporaryDirectory() as folder:
             os.symlink(os.path.abspath(export_dir), os.path.join(folder, "1"))
@@ -264,7 +272,7 @@ class Stack:
         return self._input(case, self.rows[first * BATCH_SIZE : last * BATCH_SIZE], True)
 
     def _eval_input(self, case: str, labelled: bool) -> Callable[[], Any]:
-        return self._input(case, self.rows[:EVAL_ROWS], labelled)
+        return self._input(case, self.rows[: self.num_answers], labelled)
 
     def _input(self, name: str, rows: List[Dict[str, str]], labelled: bool) -> Callable[[], Any]:
         case = self._case(name)

@@ -207,7 +207,7 @@ def test_own_builder_is_found_by_module_and_function(make_settings, tmp_path, mo
     [
         (
             "dnm",
-            "Unknown model 'dnm'. Known models: baseline, cnn_dropout, ",
+            "Unknown model 'dnm'. Known models: baseline, boosted_trees, cnn_dropout, ",
         ),
         ("no_such_module:build", "found no module 'no_such_module'"),
         ("os.path:build", "found no 'build' in"),

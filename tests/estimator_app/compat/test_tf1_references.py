@@ -16,6 +16,7 @@ from tests import running
 
 REFERENCES = pathlib.Path(__file__).parents[2] / "references" / "tf-1.15"
 MIDDLE, LAST = 8, 16
+ANSWERS = 128
 CASES = sorted(path.parent.name for path in REFERENCES.glob("*/numbers.npz"))
 EXPORTS = sorted(path.parents[1].name for path in REFERENCES.glob("*/export/1"))
 
@@ -25,7 +26,7 @@ def stack():
     rows = stack_worker.stack_models.read_rows(
         str(REFERENCES / "rows.csv"), LAST * stack_worker.BATCH_SIZE
     )
-    return stack_worker.Stack(stack_worker.load_api(), rows)
+    return stack_worker.Stack(stack_worker.load_api(), rows, ANSWERS)
 
 
 def numbers_of(case):
@@ -69,11 +70,10 @@ def test_training_resumes_with_the_losses_of_tensorflow_1(stack, tmp_path, case)
 @pytest.mark.parametrize("case", EXPORTS)
 def test_export_of_tensorflow_1_is_served_with_its_answers(stack, case):
     features = stack_worker.stack_models.features_of(
-        stack_worker.stack_models.find(case).features, stack.rows[: stack_worker.EVAL_ROWS]
+        stack_worker.stack_models.find(case).features, stack.rows[:ANSWERS]
     )
     examples = [
-        {name: values[row].tolist() for name, values in features.items()}
-        for row in range(stack_worker.EVAL_ROWS)
+        {name: values[row].tolist() for name, values in features.items()} for row in range(ANSWERS)
     ]
     served = {}
     base_path = REFERENCES / case / "export"
