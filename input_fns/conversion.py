@@ -86,9 +86,11 @@ class Converter:
                 "shape or a value_count in the schema."
             )
         elif feature.name in self._classes:
-            return _class_column(cells, *self._classes[feature.name])
+            distinct, places = _distinct(cells)
+            return _spread(_class_column(distinct, *self._classes[feature.name]), places)
         elif feature.dtype == "string":
-            return _string_column(cells, feature)
+            distinct, places = _distinct(cells)
+            return _spread(_string_column(distinct, feature), places)
         else:
             converted = _number_column(cells, feature)
         if feature.name in self._labels and feature.categorical and feature.high is not None:
@@ -157,6 +159,27 @@ def encode(text: pa.StringArray) -> blocks.Strings:
     values = encoded.dictionary.cast(pa.binary()).to_pylist()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     return blocks.Strings(codes, blocks.as_objects(values))
+
+
+def _distinct(cells: pa.Array) -> tuple[pa.Array, np.ndarray | None]:
+    """The different values of a dictionary array and each row's place among them; of other cells themselves and None."""
+    if not pa.types.is_dictionary(cells.type):
+        return cells, None
+    values, places = cells.dictionary, cells.indices
+    if cells.null_count:
+        places = pc.fill_null(places, len(values))
+        values = pa.concat_arrays([values, pa.nulls(1, values.type)])
+    return values, places.to_numpy(zero_copy_only=False)
+
+
+def _spread(distinct: Converted, places: np.ndarray | None) -> Converted:
+    """The column of which each row's value stands in `distinct` at its place."""
+    if places is None:
+        return distinct
+    values, missing, bad = (
+        column[places] for column in (distinct.values, distinct.missing, distinct.bad)
+    )
+    return Converted(values, missing, bad, distinct.expected)
 
 
 def _string_column(cells: pa.Array, feature: schema_lib.Feature) -> Converted:
