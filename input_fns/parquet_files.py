@@ -60,8 +60,8 @@ def make(settings: settings_lib.InputSettings, role: str) -> ParquetFormat:
 
 @contextlib.contextmanager
 def _open(path: str, for_rows: bool = False) -> Iterator[pq.ParquetFile]:
-    """The file; for rows its text comes as the file has it, a dictionary and places in it: read and typed so, census takes
-    half the time."""
+    """The file; for rows its text comes as the file has it, a dictionary and places in it, which halves the time of
+    reading and typing census."""
     try:
         raw = files.open_raw(path)
     except OSError as error:
