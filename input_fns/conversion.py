@@ -162,7 +162,7 @@ def encode(text: pa.StringArray) -> blocks.Strings:
 
 
 def _distinct(cells: pa.Array) -> tuple[pa.Array, np.ndarray | None]:
-    """The different values of a dictionary array, and each row's place among them; other cells as they are, and None."""
+    """The values of a dictionary array, and each row's place among them; other cells as they are, and None."""
     if not pa.types.is_dictionary(cells.type):
         return cells, None
     values, places = cells.dictionary, cells.indices
