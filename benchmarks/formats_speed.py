@@ -7,8 +7,8 @@
   into the same NumPy batches; Parquet of the same rows.
 * tfrecord: the same rows as tf.Example, against TFRecordDataset with parse_single_example before batching.
 * images: 70,000 PNGs of 28x28 in a folder a class, against ImageDataGenerator.flow_from_directory and
-  image_dataset_from_directory; decoded in each epoch, and held, as is the default. ImageDataGenerator needs SciPy, which
-  nothing else here does: pip install scipy.
+  image_dataset_from_directory; decoded in each epoch, and held, as is the default. ImageDataGenerator needs SciPy,
+  which nothing else here does: pip install scipy.
 * first: seconds from the call of the input function to the first batch of a CSV file of 1 GB.
 
 Ours shuffles as in training; so do make_csv_dataset, ImageDataGenerator and image_dataset_from_directory.
