@@ -176,10 +176,9 @@ def _spread(distinct: Converted, places: np.ndarray | None) -> Converted:
     """The column of which each row's value stands in `distinct` at its place."""
     if places is None:
         return distinct
-    values, missing, bad = (
-        column[places] for column in (distinct.values, distinct.missing, distinct.bad)
+    return Converted(
+        distinct.values[places], distinct.missing[places], distinct.bad[places], distinct.expected
     )
-    return Converted(values, missing, bad, distinct.expected)
 
 
 def _string_column(cells: pa.Array, feature: schema_lib.Feature) -> Converted:
