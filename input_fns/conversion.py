@@ -165,7 +165,7 @@ def _distinct(cells: pa.Array) -> tuple[pa.Array, np.ndarray | None]:
     """The values of a dictionary array, and each row's place among them; other cells as they are, and None."""
     if not pa.types.is_dictionary(cells.type):
         return cells, None
-    values, places = cells.dictionary, cells.indices
+    values, places = cells.dictionary, cells.indices.cast(pa.int32())
     if cells.null_count:
         places = pc.fill_null(places, len(values))
         values = pa.concat_arrays([values, pa.nulls(1, values.type)])

@@ -108,3 +108,17 @@ def test_the_raw_row_is_kept_as_csv() -> None:
     raw = blocks.RawBlock("f.csv", np.array([5]), cells)
     (bad,) = conversion.Converter(schema, with_label=False).convert(raw)[1]
     assert bad == blocks.BadRow("f.csv", 5, "b", "?", "a whole number", '"x, ""y""",?')
+
+
+def test_a_dictionary_is_typed_once_a_value() -> None:
+    """Also one whose places are bytes, and that has as many values as these can count."""
+    values = [f"value {i}" for i in range(128)]
+    places = pa.array([127, None, 0, 127], pa.int8())
+    cells = pa.DictionaryArray.from_arrays(places, pa.array(values))
+    feature = Feature("s", "string", default=b"none")
+    schema = schema_lib.Schema((feature,))
+    raw = blocks.RawBlock("f", np.arange(4) + 1, {"s": cells})
+    block, bad = conversion.Converter(schema, with_label=False).convert(raw)
+    assert not bad
+    found = block.columns["s"].decode().tolist()  # type: ignore[union-attr]
+    assert found == [b"value 127", b"none", b"value 0", b"value 127"]
