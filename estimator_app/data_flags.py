@@ -103,24 +103,25 @@ def input_settings_from_flags(
     Raises:
       ValueError: a value, or a combination of values, that cannot be; one sentence.
     """
-    image_size = whole_numbers("image_size", values, "224,224")
+    image_size = numbers("image_size", values, "224,224")
     return _INPUT(
         **section(_INPUT, values, format=values.format or "", image_size=image_size, **given)
     )
 
 
-def whole_numbers(name: str, values: flags.FlagValues, example: str) -> tuple[int, ...]:
-    """Returns the flag of that name, a list of whole numbers.
+def numbers(name: str, values: flags.FlagValues, example: str, kind: type = int) -> tuple[Any, ...]:
+    """Returns the flag of that name, a list of numbers: whole ones, or with `kind` float any.
 
     Raises:
       ValueError: it is one of something else; the sentence shows the example.
     """
     texts = values[name].value or []
     try:
-        return tuple(int(number) for number in texts)
+        return tuple(kind(number) for number in texts)
     except ValueError:
+        what = "whole numbers" if kind is int else "numbers"
         raise ValueError(
-            f"Expected --{name} to be whole numbers such as {example}; found '{','.join(texts)}'."
+            f"Expected --{name} to be {what} such as {example}; found '{','.join(texts)}'."
         ) from None
 
 

@@ -263,8 +263,8 @@ def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:
     Raises:
       ValueError: a value, or a combination of values, that no job can have; one sentence.
     """
-    hidden_units = data_flags.whole_numbers("hidden_units", values, "128,64")
-    head_weights = _numbers("head_weights", values, "1,0.01")
+    hidden_units = data_flags.numbers("hidden_units", values, "128,64")
+    head_weights = data_flags.numbers("head_weights", values, "1,0.01", float)
     return settings.RunSettings(
         input=data_flags.input_settings_from_flags(values),
         train=_TRAIN(**data_flags.section(_TRAIN, values)),
@@ -279,21 +279,6 @@ def settings_from_flags(values: flags.FlagValues) -> settings.RunSettings:
         ),
         export=_EXPORT(**data_flags.section(_EXPORT, values)),
     )
-
-
-def _numbers(name: str, values: flags.FlagValues, example: str) -> tuple[float, ...]:
-    """Returns the flag of that name, a list of numbers.
-
-    Raises:
-      ValueError: it is one of something else; the sentence shows the example.
-    """
-    texts = values[name].value or []
-    try:
-        return tuple(float(number) for number in texts)
-    except ValueError:
-        raise ValueError(
-            f"Expected --{name} to be numbers such as {example}; found '{','.join(texts)}'."
-        ) from None
 
 
 def _choices(values: flags.FlagValues) -> dict[str, str]:

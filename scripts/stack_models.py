@@ -59,7 +59,6 @@ class Case(NamedTuple):
       on_tf1: TensorFlow 1.15 has it as well.
       limit: the largest relative difference between stacks that is accepted.
       why: why the limit is not the usual one.
-      origin_limit: the limit from TensorFlow 1.15's checkpoints, where it is another.
     """
 
     name: str
@@ -69,7 +68,6 @@ class Case(NamedTuple):
     on_tf1: bool = False
     limit: float = 1e-6
     why: str = ""
-    origin_limit: Optional[float] = None
 
 
 def read_rows(path: str, count: int) -> List[Dict[str, str]]:
@@ -424,8 +422,7 @@ CASES = (
         "amount",
         True,
         limit=1e-5,
-        why=f"{_CANCELLING}; 1.15.5's kernels of batch normalisation round otherwise in every step (the table above)",
-        origin_limit=1e-4,
+        why=_CANCELLING,
     ),
     Case(
         "v1_dnn_linear_combined_classifier",
