@@ -16,9 +16,10 @@ import pyarrow as pa
 from input_fns import arrow_tables, blocks, errors, in_memory, list_cells
 
 LABEL = "label"  # of (features, label) pairs
+FEATURES = "features"  # of pairs whose features are one array
 ACCEPTED = (
     "a DataFrame, an Arrow table, a dict of arrays, a structured NumPy array, a tf.data.Dataset of dicts, or dicts one "
-    "by one; (features, label) pairs of these where they are dicts"
+    "by one; or (features, label) pairs, of which features may be a dict or an array"
 )
 _FIRST_ROWS = 100
 _BLOCK_BYTES = 8 << 20
@@ -115,7 +116,7 @@ class ArrayRows:
 
 
 class DictRows:
-    """Dicts, or pairs of a dict and a label, one by one; see `Rows`.
+    """Dicts, or pairs of a dict or an array and a label, one by one; see `Rows`.
 
     The columns are the keys of the first hundred. One that a row does not have, or that is None, is missing there.
     """
@@ -133,10 +134,10 @@ class DictRows:
         if _to_row(self._first[0]) is None:
             raise errors.FileError(
                 f"{path} gives {type(self._first[0]).__name__} objects one by one. Expected dicts of columns, or pairs "
-                "of such a dict and a label."
+                "of such a dict, or an array, and a label."
             )
         self.label = "" if isinstance(self._first[0], Mapping) else LABEL
-        if self.label:
+        if self.label and isinstance(self._first[0][0], Mapping):
             check_label(path, self._first[0][0])
         rows = filter(None, map(_to_row, self._first))
         self.columns = tuple(dict.fromkeys(name for row in rows for name in row))
@@ -201,6 +202,8 @@ def _to_row(element: Any) -> dict[str, Any] | None:
         return {str(name): value for name, value in element.items()}
     if isinstance(element, (tuple, list)) and len(element) == 2 and isinstance(element[0], Mapping):
         return {**{str(name): value for name, value in element[0].items()}, LABEL: element[1]}
+    if isinstance(element, tuple) and len(element) == 2 and hasattr(element[0], "__array__"):
+        return {FEATURES: element[0], LABEL: element[1]}
     return None
 
 

@@ -38,7 +38,8 @@ class PythonFormat:
     * a `tf.data.Dataset` of dicts or of (dict, label) pairs, batched or not; see `dataset_rows.DatasetRows`;
     * anything else that gives dicts, or (dict, label) pairs, one by one: each a row. See `object_rows.DictRows`.
 
-    The label of pairs is the column `label`. What an exception of the user's code says stays as it is.
+    The label of pairs is the column `label`, and their features, where they are an array and no dict, the column
+    `features`. What an exception of the user's code says stays as it is.
     """
 
     def __init__(self, objects: Mapping[str, Any]) -> None:
@@ -138,11 +139,18 @@ def _open(name: str, data: Any) -> object_rows.Rows:
     if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], Mapping):
         if not isinstance(data[1], Mapping):
             return object_rows.ArrayRows(name, data[0], data[1])
+    if isinstance(data, tuple) and len(data) == 2 and _is_matrix(data[0]):
+        return object_rows.ArrayRows(name, {object_rows.FEATURES: data[0]}, data[1])
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes, np.ndarray)):
         return object_rows.DictRows(name, data)
     raise errors.FileError(
         f"{name} is of type {type(data).__name__}. Expected {object_rows.ACCEPTED}."
     )
+
+
+def _is_matrix(data: Any) -> bool:
+    """Whether it is an array, or a tensor, of rows that are arrays or numbers."""
+    return hasattr(data, "__array__") and hasattr(data, "shape") and not hasattr(data, "columns")
 
 
 def _is_of(data: Any, library: str, choose: Callable[[Any], type]) -> bool:

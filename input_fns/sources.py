@@ -70,6 +70,18 @@ class SplitFormat(Format, Protocol):
         """Whether this one does."""
 
 
+@runtime_checkable
+class JoinedFormat(Format, Protocol):
+    """A format of which several files may hold the columns of the same rows."""
+
+    def join(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """The same files, such ones under one name, by which they are read.
+
+        Raises:
+            FileError: they cannot stand side by side.
+        """
+
+
 class Source:
     """Files with the same columns, split into shards that can be read in any order.
 
@@ -255,6 +267,8 @@ def _find_files(settings: settings_lib.InputSettings, role: str) -> tuple[Format
     given = named or settings.train_data
     found = files.find(given) if paths else files.split(formats.hide_password(given))
     file_format = make_format(name, settings, role)
+    if isinstance(file_format, JoinedFormat):
+        found = file_format.join(found)
     if not named and not (
         isinstance(file_format, SplitFormat) and all(map(file_format.holds_both, found))
     ):

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from input_fns import errors, numpy_files
+from input_fns import errors, inference, numpy_files, pipeline
 from input_fns import settings as settings_lib
 from input_fns import sources
 
@@ -51,6 +51,46 @@ def test_a_structured_array_names_its_columns(tmp_path: pathlib.Path) -> None:
     assert read(path, "train") == {"x": [1], "s": ["a"], "v": [[1.0, 2.0]]}
 
 
+def save_columns(directory: pathlib.Path, **arrays: np.ndarray) -> str:
+    """A file for each array; gives what names them."""
+    for name, array in arrays.items():
+        np.save(directory / f"{name}.npy", array)
+    return ",".join(str(directory / f"{name}.npy") for name in arrays)
+
+
+def read_source(settings: settings_lib.InputSettings, role: str) -> dict[str, np.ndarray]:
+    source = sources.open_source(settings, role)
+    schema = inference.scan(source, settings).schema
+    ((features, label),) = pipeline.make_input_fn(source, schema, settings, "eval")()
+    return {name: value.numpy() for name, value in {**features, "label": label}.items()}
+
+
+def test_files_of_an_array_each_are_the_columns_of_one_table(tmp_path: pathlib.Path) -> None:
+    pixels = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    train = save_columns(tmp_path, x_train=pixels, y_train=np.array([1, 0]))
+    test = save_columns(tmp_path, test_x=pixels[:1], test_y=np.array([0]))
+    settings = settings_lib.InputSettings(train_data=train, eval_data=test, label_column="y")
+    found = read_source(settings, "train")
+    assert found["label"].tolist() == [1, 0]
+    np.testing.assert_array_equal(found["x"], pixels.astype(np.float32) / 255)
+    assert sources.open_source(settings, "eval").column_names == ("x", "y")
+
+
+def test_files_of_an_array_each_that_do_not_fit_together_are_refused(
+    tmp_path: pathlib.Path,
+) -> None:
+    train = save_columns(tmp_path, x=np.zeros((3, 2)), y_train=np.zeros(2))
+    settings = settings_lib.InputSettings(train_data=train, label_column="y")
+    with pytest.raises(
+        errors.FileError, match=r"different lengths: x \(3, 2\), y \(2,\). Expected as many"
+    ):
+        sources.open_source(settings, "train")
+    train = save_columns(tmp_path, y_test=np.zeros(2), y_train=np.zeros(2))
+    settings = settings_lib.InputSettings(train_data=train, label_column="y")
+    with pytest.raises(errors.FileError, match="two of them are named alike: y, y. Name the"):
+        sources.open_source(settings, "train")
+
+
 @pytest.mark.parametrize(
     "arrays, sentence",
     [
@@ -67,10 +107,7 @@ def test_arrays_that_are_no_columns_are_refused(
         read(tmp_path / "rows.npz", "train")
 
 
-def test_a_file_that_is_none_is_refused(both: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    np.save(tmp_path / "one.npy", np.zeros((2, 3)))
-    with pytest.raises(errors.FileError, match="one array of shape .* whose columns have no names"):
-        read(tmp_path / "one.npy", "train")
+def test_a_file_that_is_none_is_refused(both: pathlib.Path) -> None:
     both.write_bytes(both.read_bytes()[:200])
     with pytest.raises(errors.FileError, match="both.npz"):
         read(both, "train")

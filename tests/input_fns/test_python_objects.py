@@ -193,6 +193,49 @@ def test_pairs_know_their_label(kind: str) -> None:
     assert read["name"].tolist() == [name.encode() for name in features["name"]]
 
 
+MATRICES: dict[str, Callable[[np.ndarray, np.ndarray], Any]] = {
+    "arrays": lambda matrix, label: (matrix, label),
+    "tensors": lambda matrix, label: (tf.constant(matrix), tf.constant(label)),
+    "rows": lambda matrix, label: lambda: zip(matrix, label),
+    "rows of tf.data": lambda matrix, label: tf.data.Dataset.from_tensor_slices((matrix, label)),
+    "batches of tf.data": lambda matrix, label: tf.data.Dataset.from_tensor_slices(
+        (matrix, label)
+    ).batch(7),
+}
+
+
+@pytest.mark.parametrize("kind", MATRICES)
+def test_features_beside_a_label_may_be_one_array(kind: str) -> None:
+    matrix = np.arange(30, dtype=np.float32).reshape(10, 3)
+    label = np.arange(10) % 2
+    source = python_objects.from_object(MATRICES[kind](matrix, label))
+    assert (source.column_names, source.label_columns) == (("features", "label"), ("label",))
+    settings = settings_lib.InputSettings(train_data="object")
+    input_fn = pipeline.make_input_fn(source, scan(source), settings, "eval")
+    ((features, labels),) = input_fn().as_numpy_iterator()
+    np.testing.assert_array_equal(features["features"], matrix)
+    np.testing.assert_array_equal(labels, label)
+
+
+@pytest.mark.parametrize("is_batched", [False, True])
+def test_a_dataset_may_give_lists_of_any_length(is_batched: bool) -> None:
+    lengths = [1, 0, 3, 2]
+    dataset = tf.data.Dataset.from_generator(
+        lambda: ({"words": ["a", "b", "c"][:n], "label": n % 2} for n in lengths),
+        output_signature={
+            "words": tf.TensorSpec([None], tf.string),
+            "label": tf.TensorSpec([], tf.int64),
+        },
+    )
+    if is_batched:  # as wide as the longest of the batch
+        dataset = dataset.padded_batch(2)
+    source = python_objects.from_object(dataset, "label")
+    (block,) = source.read(source.shards[0])
+    found = [len(words) for words in block.cells["words"].to_pylist()]
+    assert found == ([1, 1, 3, 3] if is_batched else lengths)
+    assert block.cells["label"].to_pylist() == [1, 0, 1, 0]
+
+
 def test_a_frame_may_hold_anything_that_rows_may() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(
