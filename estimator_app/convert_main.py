@@ -90,16 +90,12 @@ def _convert(
 def _lines(result: file_conversion.Conversion, output: output_files.OutputSettings) -> list[str]:
     """What a person wants to read at the end, a line each."""
     rate = result.num_rows / max(result.seconds, 1e-3)
-    read = (
-        f"{number_text.files(result.num_files)} of {number_text.size(result.bytes_in)}"
-        if result.bytes_in
-        else "rows"
-    )
-    lines = [
-        f"converted   {result.num_rows} rows in {result.seconds:.1f} s, {rate:.0f} rows/s",
-        f"read        {read}",
-        f"written     {number_text.files(output.shards)} of {number_text.size(result.bytes_out)}: {output.pattern}",
-    ]
+    size = number_text.size(result.bytes_out)
+    lines = [f"converted   {result.num_rows} rows in {result.seconds:.1f} s, {rate:.0f} rows/s"]
+    if result.bytes_in:  # of a folder or a database nobody knows them
+        read = number_text.size(result.bytes_in)
+        lines.append(f"read        {number_text.files(result.num_files)} of {read}")
+    lines.append(f"written     {number_text.files(output.shards)} of {size}: {output.pattern}")
     if result.bad_rows:
         lines.append(f"bad rows    {result.bad_rows} skipped, kept in {result.bad_rows_path}")
     lines.append(f"schema      {result.schema_path}")

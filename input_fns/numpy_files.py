@@ -16,7 +16,9 @@ _EXPECTED = "arrays as numpy.savez or numpy.save write them, without objects"
 _SPLITS = {"train": ("_train",), "eval": ("_test", "_eval", "_val", "_validation")}
 _MAGIC = b"\x93NUMPY"
 # What the name of a column's own file says about the part: `x_train.npy`, `train-images.npy`.
-_PART = re.compile(r"^(train|test|eval|val|validation)[_-](?=.)|(?<=.)[_-](train|test|eval|val|validation)$")
+_PART = re.compile(
+    r"^(train|test|eval|val|validation)[_-](?=.)|(?<=.)[_-](train|test|eval|val|validation)$"
+)
 
 
 class NumpyFormat:

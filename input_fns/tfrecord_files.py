@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterator, Mapping
 import contextlib
+import dataclasses
 
 from google.protobuf import message, text_format
 import numpy as np
@@ -23,6 +24,7 @@ _FIRST_BYTES = 1 << 20
 _FIRST_RECORDS = 1000
 _SHOWN_BYTES = 60
 _EXPECTED = "a serialised tf.train.Example"
+_WHOLE = "a whole record with its checksum"
 # Text is not yet known to be UTF-8: who reads the column finds the cell that is not.
 _TYPES = {
     example_columns.BYTES: pa.large_binary(),
@@ -65,11 +67,14 @@ class TfRecordFormat:
         return (blocks.Shard(path),)
 
     def read(self, shard: blocks.Shard, columns: tuple[str, ...]) -> Iterator[blocks.RawBlock]:
-        """The records in order, about four megabytes at a time."""
+        """The records in order, about four megabytes at a time; one that is damaged or cut off is a bad row."""
         lists = sequence_examples.list_names(_first_records(shard.path))
         file = _File(shard.path, columns, lists)
-        for records in frames.read(shard.path):
-            yield file.to_block(records)
+        for part in frames.read(shard.path):
+            if isinstance(part, frames.Damage):
+                yield file.to_block_of(part)
+            else:
+                yield file.to_block(part)
 
 
 def make(settings: settings_lib.InputSettings, role: str) -> TfRecordFormat:
@@ -80,7 +85,7 @@ def make(settings: settings_lib.InputSettings, role: str) -> TfRecordFormat:
 
 def _first_records(path: str) -> list[bytes]:
     with contextlib.closing(frames.read(path, _FIRST_BYTES)) as parts:
-        records = next(parts, None)
+        records = next((part for part in parts if isinstance(part, frames.Records)), None)
     return [] if records is None else records.split(_FIRST_RECORDS)
 
 
@@ -108,6 +113,11 @@ class _File:
         self._kinds.update((name, column.kind) for name, column in lists.items())
         cells = {name: self._cells(name, lists.get(name), len(rows)) for name in self._columns}
         return blocks.RawBlock(self._path, rows, cells, tuple(bad))
+
+    def to_block_of(self, damage: frames.Damage) -> blocks.RawBlock:
+        """No row but a bad one."""
+        bad = blocks.BadRow(self._path, damage.record, "", damage.found, _WHOLE, "")
+        return dataclasses.replace(self.to_block(frames.join([])), misshapen=(bad,))
 
     def _to_examples(
         self, records: frames.Records, rows: np.ndarray

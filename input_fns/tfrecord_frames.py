@@ -1,12 +1,14 @@
 """TFRecord files as records, many at a time, each held against its checksum.
 
 TensorFlow's own reader takes a file that was cut within a record's header, or a compressed one that was cut near a
-record's end, for one that ends there. This one does not, and it tells which record is damaged.
+record's end, for one that ends there. This one does not; it tells which record is damaged, and gives the others as far
+as they can be found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+import contextlib
 import dataclasses
 import functools
 import struct
@@ -25,6 +27,7 @@ _HEADER, _FOOTER = 12, 4
 _BLOCK_BYTES = 4 << 20
 
 _POLYNOMIAL = 0x82F63B78  # CRC-32C, its bits reversed
+_SALVAGED_BYTES = 256  # at a time, where a compressed stream is about to end
 _CHUNK_POWER = 12  # 4096 bytes are taken in one by one, what is longer at the same time
 
 
@@ -53,6 +56,19 @@ class Records:
         return [self.data[start:end].tobytes() for start, end in spans]
 
 
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """A record that cannot be read.
+
+    Attributes:
+        record: 1-based number in its file.
+        found: what stands in its place.
+    """
+
+    record: int
+    found: str
+
+
 def join(records: Sequence[bytes]) -> Records:
     """The records as if they came first in a file."""
     data = np.frombuffer(b"".join(records) + bytes(PADDING), np.uint8)
@@ -60,40 +76,49 @@ def join(records: Sequence[bytes]) -> Records:
     return Records(1, data, np.concatenate([[0], ends[:-1]]).astype(np.int64)[: len(ends)], ends)
 
 
-def read(path: str, block_bytes: int | None = None) -> Generator[Records, None, None]:
-    """The file's records in order.
+def read(path: str, block_bytes: int | None = None) -> Generator[Records | Damage, None, None]:
+    """The file's records in order, and where one is damaged, that.
+
+    A record with a wrong checksum is passed over. What comes behind a wrong length, or is cut off, is lost.
 
     Args:
         path: the file.
         block_bytes: about how many to give at a time, if not four megabytes; a longer record comes alone.
 
     Raises:
-        FileError: the file cannot be read, is no TFRecord file, is cut, or a record's checksum is wrong.
+        FileError: the file cannot be read, is no TFRecord file, or its first record cannot be found.
     """
     block_bytes = _BLOCK_BYTES if block_bytes is None else block_bytes
     first, rest, wanted = 1, b"", block_bytes
+    fault = ""
     try:
-        with _open(path) as stream:
-            while True:
-                new = stream.read(wanted)
-                if not new:
-                    break
+        with _Stream(path) as stream:
+            while new := stream.read(wanted):
                 rest += new
                 data = np.frombuffer(rest + bytes(PADDING), np.uint8)
                 starts, lengths, wanted = _find_frames(rest)
                 ends = starts + lengths
-                _check(path, first, data, starts, ends, len(rest))
+                sound, wrong = _check(path, first, data, starts, ends, len(rest))
                 wanted = max(block_bytes, wanted)
-                if len(starts):
-                    yield Records(first, data, starts, ends)
-                    first += len(starts)
+                yield from _divide(Records(first, data, starts[:sound], ends[:sound]), wrong)
+                first += sound
+                if sound < len(starts) or _has_wrong_header(data, ends, len(rest)):
+                    fault = "a length with a wrong checksum; the records behind it cannot be found"
+                    break
+                if sound:
                     rest = rest[int(ends[-1]) + _FOOTER :]
-        if rest and first == 1 and len(rest) < _HEADER:
-            raise _no_tfrecord(path, rest)
-        if rest:
-            raise EOFError(f"it ends within record {first}")
+            fault = fault or stream.fault
     except files.DAMAGE as error:
         raise files.unreadable(path, error, EXPECTED) from error
+    if not fault and rest:
+        fault = "the end of the file"
+    if fault and first == 1:
+        if not stream.fault and len(rest) < _HEADER:
+            raise _no_tfrecord(path, rest)
+        reason = stream.fault or "it ends within record 1"
+        raise files.unreadable(path, EOFError(reason), EXPECTED)
+    if fault:
+        yield Damage(first, fault)
 
 
 def masked_checksums(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -131,6 +156,48 @@ def masked_checksums(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> 
     return (checksums >> 15 | checksums << 17) + np.uint32(0xA282EAD8)
 
 
+class _Stream:
+    """A file's bytes, decompressed, as far as they go.
+
+    Attributes:
+        fault: what was found where a compressed stream ended too early, once it was read so far.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path, self._file, self._position = path, _open(path), 0
+        self.fault = ""
+
+    def __enter__(self) -> _Stream:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def read(self, count: int) -> bytes:
+        """The next bytes; fewer at the end."""
+        if self.fault:
+            return b""
+        try:
+            data: bytes = self._file.read(count)
+        except files.DAMAGE as error:
+            if not isinstance(self._file, pa.CompressedInputStream):
+                raise
+            self.fault = str(error).strip().rstrip(".")
+            data = b"".join(self._salvage())
+        self._position += len(data)
+        return data
+
+    def _salvage(self) -> Iterator[bytes]:
+        """What can be read from the position on; a read that fails has given nothing of it."""
+        with _open(self._path) as file:
+            left = self._position
+            while left > 0:
+                left -= len(file.read(min(left, _BLOCK_BYTES)))
+            with contextlib.suppress(*files.DAMAGE):
+                while True:
+                    yield file.read(_SALVAGED_BYTES)
+
+
 def _open(path: str) -> pa.NativeFile:
     """The file's bytes, decompressed: by a compression's magic, unless the first header is one of a plain file."""
     with files.open_raw(path) as raw:
@@ -166,25 +233,45 @@ def _find_frames(data: bytes) -> tuple[np.ndarray, np.ndarray, int]:
 
 def _check(
     path: str, first: int, data: np.ndarray, starts: np.ndarray, ends: np.ndarray, size: int
-) -> None:
-    """Holds the records, and the header of one that is not whole, against their checksums."""
-    headers = starts - _HEADER
-    behind = int(ends[-1]) + _FOOTER if len(ends) else 0
-    if behind + _HEADER <= size:
-        headers = np.append(headers, behind)
-    at_any: np.ndarray = np.ndarray((len(data) - 3,), "<u4", data, 0, (1,))
-    wrong = masked_checksums(data, headers, headers + 8) != at_any[headers + 8]
-    if first == 1 and wrong[:1].any():
+) -> tuple[int, np.ndarray]:
+    """Holds the records against their checksums.
+
+    Returns:
+        How many have a sound length, up to the first that has not, which says where the next record would be; and of
+        these, `[n]` bool, whether their bytes are wrong.
+    """
+    wrong = _are_wrong(data, starts - _HEADER, starts - _HEADER + 8)
+    if first == 1 and (wrong[:1].any() or not len(starts) and _has_wrong_header(data, ends, size)):
         raise _no_tfrecord(path, data[:size].tobytes())
-    # A wrong length says where the next record would be, so what follows is nothing to look at.
     sound = int(np.argmax(wrong)) if wrong.any() else len(starts)
-    starts, ends = starts[:sound], ends[:sound]
-    wrong = np.append(masked_checksums(data, starts, ends) != at_any[ends], wrong[sound:])
-    if wrong.any():
-        raise errors.FileError(
-            f"{path} is damaged: the checksum of record {first + int(np.argmax(wrong))} is wrong. Expected {EXPECTED}; "
-            "make or copy the file again."
-        )
+    return sound, _are_wrong(data, starts[:sound], ends[:sound])
+
+
+def _has_wrong_header(data: np.ndarray, ends: np.ndarray, size: int) -> bool:
+    """Whether the header behind the last whole record is there, and is wrong."""
+    behind = int(ends[-1]) + _FOOTER if len(ends) else 0
+    header = np.array([behind], np.int64)
+    return behind + _HEADER <= size and bool(_are_wrong(data, header, header + 8).any())
+
+
+def _are_wrong(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """[n] bool, whether the checksum behind each span is another one than the span's."""
+    at_any: np.ndarray = np.ndarray((len(data) - 3,), "<u4", data, 0, (1,))
+    wrong: np.ndarray = masked_checksums(data, starts, ends) != at_any[ends]
+    return wrong
+
+
+def _divide(records: Records, wrong: np.ndarray) -> Iterator[Records | Damage]:
+    """The records between those that are wrong, and these."""
+    begin = 0
+    for place in [*np.flatnonzero(wrong).tolist(), len(records)]:
+        if place > begin:
+            own = slice(begin, place)
+            first = records.first + begin
+            yield Records(first, records.data, records.starts[own], records.ends[own])
+        if place < len(records):
+            yield Damage(records.first + place, "bytes with a wrong checksum")
+        begin = place + 1
 
 
 def _no_tfrecord(path: str, data: bytes) -> errors.FileError:

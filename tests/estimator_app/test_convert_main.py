@@ -136,7 +136,7 @@ def test_a_database_and_a_folder_of_images_can_be_converted(tmp_path):
     result = convert(f"sqlite:///{tmp_path}/my.db", tmp_path / "table.csv", query)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "table.csv").read_text() == "s,x\nc,3\n,2\na,1\n"
-    assert "read        rows\n" in result.stdout
+    assert "\nread " not in result.stdout
 
     for name in ("cat", "dog"):
         (tmp_path / "pets" / name).mkdir(parents=True)

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+import dataclasses
 import gzip
 import itertools
 import pathlib
@@ -226,21 +227,31 @@ def test_other_names_do_not(path: str) -> None:
         formats.tell(path)
 
 
-def test_damage_far_into_a_file_is_found_by_the_pass_over_it(
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_record_that_is_damaged_far_into_a_file_is_a_bad_row(
     write_records: WriteRecords,
     census_records: list[bytes],
     make_settings: Callable[..., settings_lib.InputSettings],
     monkeypatch: pytest.MonkeyPatch,
+    is_cut: bool,
 ) -> None:
     monkeypatch.setattr(tfrecord_files, "_FIRST_BYTES", 2000)
     path = pathlib.Path(write_records(census_records))
     changed = bytearray(path.read_bytes())
     changed[-30] ^= 1
-    path.write_bytes(changed)
+    path.write_bytes(changed[:-1] if is_cut else changed)
     settings = make_settings(str(path), label_column="income")
     source = sources.open_source(settings, "train")
-    with pytest.raises(errors.FileError, match="data.tfrecord is damaged: .* record 1000 is wrong"):
+    found = "the end of the file" if is_cut else "bytes with a wrong checksum"
+    with pytest.raises(errors.BadRowError) as caught:
         inference.scan(source, settings)
+    assert str(caught.value).startswith(
+        f"{path}, row 1000: expected a whole record with its checksum, found '{found}'. Correct the row, or pass "
+        "--bad_rows=skip"
+    )
+    settings = dataclasses.replace(settings, bad_rows="skip")
+    result = inference.scan(source, settings)
+    assert (result.num_rows, result.bad_rows) == (999, 1)
 
 
 # Examples as columns.

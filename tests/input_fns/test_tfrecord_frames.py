@@ -31,6 +31,16 @@ def write_records(tmp_path: pathlib.Path) -> WriteRecords:
     return write
 
 
+def read_all(path: pathlib.Path, block_bytes: int) -> list[bytes | frames.Damage]:
+    """The records, and where one is damaged, that; held against the numbers that they are given by."""
+    found: list[bytes | frames.Damage] = []
+    for part in frames.read(str(path), block_bytes):
+        number = part.record if isinstance(part, frames.Damage) else part.first
+        assert number == len(found) + 1
+        found += [part] if isinstance(part, frames.Damage) else part.split()
+    return found
+
+
 def test_checksums_are_crc_32c() -> None:
     # From RFC 3720, B.4: 32 bytes of zeros, of ones, and ascending; and the check value of CRC catalogues.
     known = {
@@ -62,7 +72,7 @@ def test_records_of_any_length_are_read(write_records: WriteRecords) -> None:
 
 
 @pytest.mark.parametrize("block_bytes", [7, 1 << 20])
-def test_a_cut_file_is_refused_wherever_it_is_cut(
+def test_a_cut_file_gives_its_whole_records_wherever_it_is_cut(
     write_records: WriteRecords, block_bytes: int
 ) -> None:
     path = pathlib.Path(write_records([b"abcdefgh", b"", b"xyz"]))
@@ -73,17 +83,21 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(
         path.write_bytes(whole[:cut])
         if cut in ends:
             assert sum(map(len, frames.read(str(path), block_bytes))) == ends[cut]
-            continue
-        number = 1 + sum(end <= cut for end in ends if end)
-        sentence = f"{path} is damaged: it ends within record {number}. Expected a TFRecord file, plain or compressed; "
-        if cut < 12:
-            sentence = f"{path} is no TFRecord file: it starts with {whole[:cut]!r}"
-        with pytest.raises(errors.FileError, match=re.escape(sentence)):
-            list(frames.read(str(path), block_bytes))
+        elif cut > 24:
+            number = sum(end <= cut for end in ends)
+            *records, damage = read_all(path, block_bytes)
+            assert records == [b"abcdefgh", b""][: number - 1]
+            assert damage == frames.Damage(number, "the end of the file")
+        else:
+            sentence = f"{path} is damaged: it ends within record 1. Expected a TFRecord file, plain or compressed; "
+            if cut < 12:
+                sentence = f"{path} is no TFRecord file: it starts with {whole[:cut]!r}"
+            with pytest.raises(errors.FileError, match=re.escape(sentence)):
+                list(frames.read(str(path), block_bytes))
 
 
 @pytest.mark.parametrize("compression", ["GZIP", "ZLIB"])
-def test_a_cut_compressed_file_is_refused_wherever_it_is_cut(
+def test_a_cut_compressed_file_is_damaged_wherever_it_is_cut(
     write_records: WriteRecords, compression: str
 ) -> None:
     path = pathlib.Path(write_records([b"abcdefgh", b"", b"xyz"], compression=compression))
@@ -94,32 +108,56 @@ def test_a_cut_compressed_file_is_refused_wherever_it_is_cut(
             list(frames.read(str(path)))
 
 
+@pytest.mark.parametrize("block_bytes", [1000, 1 << 20])
+def test_a_cut_compressed_file_gives_the_records_before_the_cut(
+    write_records: WriteRecords, block_bytes: int
+) -> None:
+    records = [np.random.default_rng(i).bytes(100) for i in range(200)]
+    path = pathlib.Path(write_records(records, compression="GZIP"))
+    path.write_bytes(path.read_bytes()[:12_000])
+    *found, damage = read_all(path, block_bytes)
+    assert found == records[: len(found)]
+    assert 100 < len(found) < 125
+    assert damage == frames.Damage(len(found) + 1, "Truncated compressed stream")
+
+
 @pytest.mark.parametrize("block_bytes", [7, 1 << 20])
 def test_a_changed_byte_is_found_wherever_it_is(
     write_records: WriteRecords, block_bytes: int
 ) -> None:
-    path = pathlib.Path(write_records([b"abcdefgh", b"", b"xyz"]))
+    original = [b"abcdefgh", b"", b"xyz"]
+    path = pathlib.Path(write_records(original))
     whole = path.read_bytes()
+    beginnings = (0, 24, 40)
     for place in range(len(whole)):
         changed = bytearray(whole)
         changed[place] ^= 0x80
         path.write_bytes(changed)
-        number = 1 if place < 24 else 2 if place < 40 else 3
-        sentence = (
-            f"{path} is damaged: the checksum of record {number} is wrong. Expected a TFRecord file, plain or "
-            "compressed; make or copy the file again."
-        )
+        record = sum(begin <= place for begin in beginnings) - 1
         if place < 12:
             sentence = f"{path} is no TFRecord file: it starts with {bytes(changed[:12])!r}"
-        with pytest.raises(errors.FileError, match=re.escape(sentence)):
-            list(frames.read(str(path), block_bytes))
+            with pytest.raises(errors.FileError, match=re.escape(sentence)):
+                list(frames.read(str(path), block_bytes))
+        elif place - beginnings[record] < 12:
+            assert read_all(path, block_bytes) == [
+                *original[:record],
+                frames.Damage(
+                    record + 1,
+                    "a length with a wrong checksum; the records behind it cannot be found",
+                ),
+            ]
+        else:
+            damage = frames.Damage(record + 1, "bytes with a wrong checksum")
+            expected = [*original[:record], damage, *original[record + 1 :]]
+            assert read_all(path, block_bytes) == expected
 
 
-def test_the_first_of_two_damaged_records_is_named(write_records: WriteRecords) -> None:
+def test_two_damaged_records_are_told_apart(write_records: WriteRecords) -> None:
     path = pathlib.Path(write_records([b"abcdefgh", b"12345678", b"xyz"]))
     changed = bytearray(path.read_bytes())
     changed[36] ^= 1  # the bytes of record 2
     changed[48] ^= 1  # the length of record 3
     path.write_bytes(changed)
-    with pytest.raises(errors.FileError, match="the checksum of record 2 is wrong"):
-        list(frames.read(str(path)))
+    first, *damaged = read_all(path, 1 << 20)
+    assert first == b"abcdefgh"
+    assert [damage.record for damage in damaged] == [2, 3]
