@@ -75,7 +75,7 @@ FORMATS = {
     ),
     "images": Entry("a folder of images, a folder a class", (), "input_fns.image_folders"),
     "tfrecord": Entry(
-        "TFRecord of tf.train.Example",
+        "TFRecord of tf.train.Example or SequenceExample",
         (".tfrecord", ".tfrecords", ".tfr", ".tfrec"),
         "input_fns.tfrecord_files",
     ),
@@ -93,7 +93,7 @@ def tell(path: str) -> str:
     """The name of the format that a path tells: by its pattern, by its ending, or by what the folder holds.
 
     Raises:
-        SettingsError: none does; the sentence lists the known endings.
+        SettingsError: none does, and the sentence lists the known endings; or it is the folder around such folders.
     """
     name = COMPRESSED.sub("", _SHARD.sub("", COMPRESSED.sub("", path))).lower()
     for format_name, entry in FORMATS.items():
@@ -106,6 +106,7 @@ def tell(path: str) -> str:
         for format_name, entry in FORMATS.items():
             if any(os.path.exists(os.path.join(path, file)) for file in entry.holds):
                 return format_name
+        _check_no_folder_inside(path)
         return "images"
     known = "; ".join(
         f"{name} ({', '.join(entry.endings) or entry.what})" for name, entry in FORMATS.items()
@@ -113,6 +114,21 @@ def tell(path: str) -> str:
     raise errors.SettingsError(
         f"The name of {hide_password(path)} does not tell its format. Known: {known}. Pass --format."
     )
+
+
+def _check_no_folder_inside(path: str) -> None:
+    """Raises SettingsError if the folder holds one of a format, as that of a dataset holds those of its versions."""
+    for entry in FORMATS.values():
+        inside = [
+            folder
+            for folder in sorted(os.listdir(path))
+            if any(os.path.exists(os.path.join(path, folder, file)) for file in entry.holds)
+        ]
+        if inside:
+            raise errors.SettingsError(
+                f"Expected {entry.what}, or one of images, found the folder around it: {path} holds "
+                f"{', '.join(inside)}. Name {os.path.join(path, inside[-1])}."
+            )
 
 
 def is_database(named: str) -> bool:

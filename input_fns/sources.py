@@ -272,9 +272,10 @@ def _find_files(settings: settings_lib.InputSettings, role: str) -> tuple[Format
     if not named and not (
         isinstance(file_format, SplitFormat) and all(map(file_format.holds_both, found))
     ):
+        share = ", or a share of these images with --validation_share" if name == "images" else ""
         raise errors.SettingsError(
             f"Expected --eval_data beside --train_data={formats.hide_password(settings.train_data)}, found none. Give "
-            "the rows to evaluate on."
+            f"the rows to evaluate on{share}."
         )
     return file_format, found
 

@@ -63,7 +63,6 @@ _NETWORK = ("hidden_units", "activation", "dropout", "batch_norm")
 _GRADIENTS = ("optimizer", "learning_rate", "l1", "l2")
 _HEAD = ("loss", "loss_reduction", "head_weights")
 _COLUMNS = ("features",)
-_COLUMNS = ("features",)
 
 MODELS = {
     "baseline": Model(

@@ -1,3 +1,5 @@
+import pathlib
+
 import pytest
 
 from input_fns import errors, formats
@@ -34,6 +36,17 @@ def test_other_names_tell_none(path: str) -> None:
     with pytest.raises(errors.SettingsError, match="does not tell its format. Known: csv") as told:
         formats.tell(path)
     assert "secret" not in str(told.value)
+
+
+def test_the_folder_around_the_versions_of_a_dataset_is_refused(tmp_path: pathlib.Path) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "features.json").write_text("{}")
+    with pytest.raises(
+        errors.SettingsError,
+        match=f"a folder that TensorFlow Datasets prepared, .* {tmp_path} holds 1.0.0, 1.1.0. Name {tmp_path}/1.1.0.$",
+    ):
+        formats.tell(str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,9 @@ def test_a_folder_without_images_is_refused(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_folder_without_a_part_for_evaluation_says_so(folder: pathlib.Path) -> None:
-    with pytest.raises(errors.SettingsError, match="Expected --eval_data beside --train_data="):
+    with pytest.raises(
+        errors.SettingsError, match="none. Give the rows to evaluate on, or a share .* --validation"
+    ):
         sources.open_source(_settings(folder / "train"), "eval")
 
 
