@@ -15,7 +15,8 @@ _BLOCK_BYTES = 8 << 20
 
 
 class DatasetRows:
-    """A dataset of dicts of dense tensors, or of (dict or tensor, label) pairs, of rows or of batches; see `object_rows.Rows`.
+    """A dataset of dicts of dense tensors, or of pairs of a dict or a tensor and a label, of rows or of batches; see
+    `object_rows.Rows`.
 
     Its elements are batches if all tensors of the first one have a dimension, and the first is the same in all of them.
     A dataset of rows is told by any scalar in it, such as the label; one of rows that are all vectors of one length

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 _PARALLEL = 32  # images under way at a time
+_KINDS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"BM": "BMP"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +153,9 @@ def _explain(file: str | bytes, error: tf.errors.OpError) -> str:
     else:
         with tf.io.gfile.GFile(file, "rb") as opened:
             start = opened.read(4)
+    kind = next((kind for magic, kind in _KINDS.items() if start.startswith(magic)), "")
+    if kind:
+        return f"a {kind} file that is cut off or damaged"
     return f"a file that starts with the bytes {start.hex(' ')}" if start else "an empty file"
 
 
