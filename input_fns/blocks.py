@@ -71,16 +71,18 @@ class Strings:
     Attributes:
         codes: [n] int32, index into `values`.
         values: [m] object array of bytes.
+        fixed: whether a code says something by itself, as a class id does: `values` are then never numbered anew.
     """
 
     codes: np.ndarray
     values: np.ndarray
+    fixed: bool = False
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def __getitem__(self, index: np.ndarray | slice) -> Strings:
-        return Strings(self.codes[index], self.values)
+        return Strings(self.codes[index], self.values, self.fixed)
 
     def decode(self) -> np.ndarray:
         """[n] object array of bytes."""
@@ -93,7 +95,7 @@ class Strings:
 
     def compact(self) -> Strings:
         """The same rows without the strings that none of them has, when those are many."""
-        if len(self.values) <= max(1024, len(self.codes)):
+        if self.fixed or len(self.values) <= max(1024, len(self.codes)):
             return self
         used, codes = np.unique(self.codes, return_inverse=True)
         return Strings(codes.astype(np.int32), self.values[used])
@@ -224,15 +226,17 @@ def concat_columns(parts: Sequence[Column]) -> Column:
 
 
 def _concat_strings(parts: Sequence[Strings]) -> Strings:
-    if all(part.values is parts[0].values for part in parts):
-        return Strings(np.concatenate([part.codes for part in parts]), parts[0].values)
+    first = parts[0]
+    if first.fixed or all(part.values is first.values for part in parts):
+        codes = np.concatenate([part.codes for part in parts])
+        return Strings(codes, first.values, first.fixed)
     index: dict[bytes, int] = {}
-    codes = []
+    recoded = []
     for part in parts:
         # A code of `part` -> the code of the same value in the whole.
         recode = np.array([index.setdefault(value, len(index)) for value in part.values], np.int32)
-        codes.append(recode[part.codes])
-    return Strings(np.concatenate(codes), as_objects(list(index)))
+        recoded.append(recode[part.codes])
+    return Strings(np.concatenate(recoded), as_objects(list(index)))
 
 
 def as_objects(values: Sequence[bytes]) -> np.ndarray:

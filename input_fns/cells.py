@@ -122,19 +122,28 @@ def _plain(cells: pa.Array) -> pa.Array:
 
 def _typed_numbers(cells: pa.Array) -> Numbers:
     """A column whose type is one of numbers; NaN is a missing value, as pandas writes it."""
-    missing = cells.is_null().to_numpy(zero_copy_only=False)
+    missing = _nulls(cells)
     if not pa.types.is_floating(cells.type) and not pa.types.is_decimal(cells.type):
         try:
-            values = _to_numpy(pc.fill_null(cells.cast(pa.int64()), 0))
+            values = _to_numpy(_filled(cells.cast(pa.int64()), 0))
             return Numbers(values, missing, np.zeros(len(cells), bool))
         except pa.ArrowInvalid:  # unsigned, past the largest int64
             pass
-    values = _to_numpy(pc.fill_null(cells.cast(pa.float64()), 0.0))
+    values = _to_numpy(_filled(cells.cast(pa.float64()), 0.0))
     undefined = np.isnan(values)
     bad = np.abs(values) > _FLOAT32_MAX
     if undefined.any() or bad.any():
         values = np.where(undefined | bad, 0.0, values)
     return Numbers(values, missing | undefined, bad)
+
+
+def _nulls(cells: pa.Array) -> np.ndarray:
+    """[n] bool, which cells are null."""
+    return _to_numpy(cells.is_null()) if cells.null_count else np.zeros(len(cells), bool)
+
+
+def _filled(cells: pa.Array, value: float) -> pa.Array:
+    return pc.fill_null(cells, value) if cells.null_count else cells
 
 
 def _cast(cells: pa.Array) -> np.ndarray | None:

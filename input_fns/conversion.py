@@ -177,8 +177,15 @@ def _spread(distinct: Converted, places: np.ndarray | None) -> Converted:
     if places is None:
         return distinct
     return Converted(
-        distinct.values[places], distinct.missing[places], distinct.bad[places], distinct.expected
+        distinct.values[places],
+        _spread_flags(distinct.missing, places),
+        _spread_flags(distinct.bad, places),
+        distinct.expected,
     )
+
+
+def _spread_flags(flags: np.ndarray, places: np.ndarray) -> np.ndarray:
+    return flags[places] if flags.any() else np.zeros(len(places), bool)
 
 
 def _string_column(cells: pa.Array, feature: schema_lib.Feature) -> Converted:
@@ -207,7 +214,7 @@ def _class_column(cells: pa.Array, values: np.ndarray, vocabulary: pa.Array) -> 
     names = vocabulary.to_pylist()
     shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
     return Converted(
-        blocks.Strings(ids, values), text.missing, unknown | text.bad, f"one of {shown}"
+        blocks.Strings(ids, values, fixed=True), text.missing, unknown | text.bad, f"one of {shown}"
     )
 
 

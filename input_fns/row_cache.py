@@ -22,6 +22,7 @@ from input_fns import blocks, errors, row_streams
 from input_fns import settings as settings_lib
 
 _INDEX = "rows.json"
+_LAYOUT = 2  # of the files; those of another layout are written anew
 _MAX_VALUES = 1_000_000  # different values of a text column, which are held in memory
 _VALUE_BYTES = 60  # of a value in memory beside its text
 
@@ -114,7 +115,7 @@ def _write(directory: str, stream: Iterator[blocks.Block], fingerprint: str | No
     finally:
         columns = {name: writer.close() for name, writer in writers.items()}
     row_streams.require_rows(count)
-    index = {"fingerprint": fingerprint, "num_rows": count, "columns": columns}
+    index = {"layout": _LAYOUT, "fingerprint": fingerprint, "num_rows": count, "columns": columns}
     with open(os.path.join(directory, _INDEX), "w", encoding="utf-8") as file:
         json.dump(index, file)
 
@@ -150,6 +151,7 @@ class _ColumnWriter:
         self._ends: _Array | None = None
         self._end = 0
         self._texts: dict[bytes, int] | None = None
+        self._fixed = False
 
     def add(self, column: blocks.Column) -> None:
         """Appends some rows."""
@@ -171,11 +173,12 @@ class _ColumnWriter:
             "numbers": self._numbers.close(),
             "offsets": self._ends.close() if self._ends else None,
             "texts": f"{os.path.basename(self._path)}.values" if self._texts is not None else None,
+            "fixed": self._fixed,
         }
 
     def _encode(self, column: blocks.Strings) -> np.ndarray:
         if self._texts is None:
-            self._texts = {}
+            self._texts, self._fixed = {}, column.fixed
         texts = self._texts
         codes = [texts.setdefault(text, len(texts)) for text in column.values]
         if len(texts) > _MAX_VALUES:
@@ -190,7 +193,7 @@ def _read_index(directory: str) -> dict[str, Any]:
     try:
         with open(os.path.join(directory, _INDEX), encoding="utf-8") as file:
             index: dict[str, Any] = json.load(file)
-            return index
+            return index if index.get("layout") == _LAYOUT else {}
     except (OSError, ValueError):
         return {}
 
@@ -207,7 +210,7 @@ def _map(directory: str, entry: dict[str, Any]) -> blocks.Column:
     if entry["texts"]:
         path = os.path.join(directory, entry["texts"])
         texts = feather.read_table(path, memory_map=False)["value"].to_pylist()
-        column = blocks.Strings(numbers, blocks.as_objects(texts))
+        column = blocks.Strings(numbers, blocks.as_objects(texts), entry["fixed"])
     if entry["offsets"]:
         return blocks.Lists(_map_array(directory, entry["offsets"]), column)
     return column

@@ -13,6 +13,7 @@ import numpy as np
 
 from input_fns import balance, blocks, row_cache, row_streams
 from input_fns import settings as settings_lib
+from input_fns import shuffle_window
 
 HELD_BYTES = 1 << 30  # of rows that need not be held, what is held nevertheless
 
@@ -157,7 +158,7 @@ class RowOrder:
             stream = (block[self._repeats.draw(block, rng)] for block in stream)
         if not window or self._reader.is_indexed:
             return stream  # indexed rows come in random order, so none has to be held
-        return row_streams.shuffle_window(stream, self._chunk, window, rng)
+        return shuffle_window.shuffle_window(stream, self._chunk, window, rng)
 
     def _end_epoch(self, epoch: int, count: int) -> None:
         self._epochs.append((epoch + 1, self._epochs[-1][1] + count))

@@ -132,7 +132,7 @@ def rechunk(stream: Iterator[blocks.Block], rows: int) -> Iterator[blocks.Block]
         cut = count - count % rows
         for start in range(0, cut, rows):
             yield whole[start : start + rows]
-        pending, count = [whole[cut:].compact()], count - cut
+        pending, count = [whole[cut:].compact()] if count > cut else [], count - cut
     if count:
         yield blocks.concat(pending)
 
@@ -185,39 +185,3 @@ def take_chunks(
         for start in range(0, cut, chunk):
             yield rows[drawn[start : start + chunk]]
         order, count = [drawn[cut:]], count - cut
-
-
-def shuffle_window(
-    stream: Iterator[blocks.Block], chunk: int, window: int, rng: np.random.Generator
-) -> Iterator[blocks.Block]:
-    """The stream's rows, drawn from a window that moves over it.
-
-    Of a full window half is given away in random order; then it is filled again. So memory holds the window and a
-    block, whatever the length of the stream.
-
-    Args:
-        stream: the rows.
-        chunk: rows a block, up to the end of the stream.
-        window: rows among which is drawn.
-        rng: draws.
-    """
-    window = max(window, chunk)
-    held: list[blocks.Block] = []
-    count = 0
-    for block in stream:
-        held.append(block)
-        count += block.num_rows
-        if count < window:
-            continue
-        rows = blocks.concat(held)
-        order = rng.permutation(count)
-        cut = max(chunk, count // 2 // chunk * chunk)
-        for start in range(0, cut, chunk):
-            yield rows[order[start : start + chunk]]
-        held, count = [rows[order[cut:]].compact()], count - cut
-        del rows
-    if count:
-        rows = blocks.concat(held)
-        order = rng.permutation(count)
-        for start in range(0, count, chunk):
-            yield rows[order[start : start + chunk]]

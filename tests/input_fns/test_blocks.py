@@ -32,6 +32,16 @@ def test_concat_of_labels_keeps_their_vocabulary() -> None:
     assert column.codes.tolist() == [1, 0]
 
 
+def test_class_ids_are_never_numbered_anew() -> None:
+    table = blocks.as_objects([str(i).encode() for i in range(5000)])
+    ids = blocks.Strings(np.arange(5000, dtype=np.int32), table, fixed=True)
+    few = blocks.Block(5000, {"y": ids})[np.array([4000, 7])].compact()
+    other = blocks.Block(1, {"y": blocks.Strings(np.array([3], np.int32), table.copy(), True)})
+    column = blocks.concat([few, other]).columns["y"]
+    assert isinstance(column, blocks.Strings)
+    assert column.codes.tolist() == [4000, 7, 3] and len(column.values) == 5000
+
+
 def test_compact_forgets_strings_that_no_row_has() -> None:
     table = blocks.as_objects([str(i).encode() for i in range(5000)])
     block = blocks.Block(5000, {"s": blocks.Strings(np.arange(5000, dtype=np.int32), table)})

@@ -187,6 +187,24 @@ def test_rows_that_fit_the_buffer_are_read_once_for_all_epochs(
     assert len(xs(list(itertools.islice(iterator, 2000)))) == 20_000
 
 
+@pytest.mark.parametrize(
+    "order", [{"shuffle_buffer": 0}, {"shuffle_buffer": 500}, {"cache": "file"}]
+)
+def test_thousands_of_classes_keep_their_ids(
+    make_input_fn: MakeInputFn,
+    write_csv: Callable[..., str],
+    order: dict[str, object],
+    tmp_path: pathlib.Path,
+) -> None:
+    """More classes than rows are left over between two blocks that are handed on."""
+    rows = [f"{i * 7 % 2003},class {i * 7 % 2003:04d}" for i in range(6600)]
+    settings = {"batch_size": 100, "seed": 1, "cache_dir": str(tmp_path), **order}
+    path = write_csv(["x,y", *rows])
+    batches = take(make_input_fn(path, "train", label_as="index", **settings)(), 140)
+    for features, label in batches:
+        assert label.tolist() == features["x"].tolist()  # a vocabulary is sorted
+
+
 def test_many_different_strings_arrive_whole(
     make_input_fn: MakeInputFn, write_csv: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

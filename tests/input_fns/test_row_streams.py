@@ -58,26 +58,6 @@ def test_chunks_may_be_larger_than_the_data() -> None:
     assert np.sort(drawn.reshape(6, 3)).tolist() == [[0, 1, 2]] * 6
 
 
-@pytest.mark.parametrize("window", [0, 5, 20, 64, 1000])
-def test_a_window_loses_and_repeats_nothing_and_stays_small(window: int) -> None:
-    read = 0
-
-    def stream() -> Iterator[blocks.Block]:
-        nonlocal read
-        while read < 404:
-            size = min(7, 404 - read)
-            read += size
-            yield blocks.Block(size, {"x": np.arange(read - size, read)})
-
-    drawn: list[int] = []
-    for block in row_streams.shuffle_window(stream(), 8, window, np.random.default_rng(0)):
-        assert read - len(drawn) <= max(window, 8) + 7
-        drawn += block.columns["x"].tolist()  # type: ignore[union-attr]
-    assert sorted(drawn) == list(range(404))
-    if window >= 64:
-        assert np.mean(np.abs(np.array(drawn) - np.arange(404))) > 8
-
-
 def make_reader(
     write_csv: Callable[..., str], files: int, shard: tuple[int, int], bad_rows: str = "error"
 ) -> row_streams.Reader:
