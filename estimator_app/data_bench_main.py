@@ -41,6 +41,8 @@ def main(args: Sequence[str]) -> int:
         program.fail(
             f"Expected flags only, found '{args[0]}'. Run estimator-train data bench --help for the list of flags."
         )
+    if not values.secs < float("inf"):
+        program.fail(f"Expected a finite --secs, found {values.secs:g}. Leave it out for 3.")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         values["model_dir"].value = directory
         values["progress"].value = "none"

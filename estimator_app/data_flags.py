@@ -11,7 +11,7 @@ from typing import Any
 from absl import flags
 
 from estimator_app import settings
-from input_fns import formats
+from input_fns import errors, formats
 from input_fns import settings as input_settings
 
 _INPUT = input_settings.InputSettings
@@ -101,7 +101,7 @@ def input_settings_from_flags(
       **given: fields that stand elsewhere on the command line.
 
     Raises:
-      ValueError: a value, or a combination of values, that cannot be; one sentence.
+      SettingsError: a value, or a combination of values, that cannot be; one sentence.
     """
     image_size = numbers("image_size", values, "224,224")
     return _INPUT(
@@ -113,14 +113,14 @@ def numbers(name: str, values: flags.FlagValues, example: str, kind: type = int)
     """Returns the flag of that name, a list of numbers: whole ones, or with `kind` float any.
 
     Raises:
-      ValueError: it is one of something else; the sentence shows the example.
+      SettingsError: it is one of something else; the sentence shows the example.
     """
     texts = values[name].value or []
     try:
         return tuple(kind(number) for number in texts)
     except ValueError:
         what = "whole numbers" if kind is int else "numbers"
-        raise ValueError(
+        raise errors.SettingsError(
             f"Expected --{name} to be {what} such as {example}; found '{','.join(texts)}'."
         ) from None
 

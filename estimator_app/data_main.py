@@ -46,7 +46,7 @@ def cli() -> NoReturn:
     lines = (f"  estimator-train data {name:<9}{what}" for name, (_, what) in COMMANDS.items())
     if command in program.HELP:
         program.show_help(_USAGE.format(commands="\n".join(lines)), {})
+    found = repr(command) if command else "none"
     program.fail(
-        f"Expected one of {', '.join(COMMANDS)} after data, found {command or 'none'!r}. Run estimator-train data "
-        "--help."
+        f"Expected one of {', '.join(COMMANDS)} after data, found {found}. Run estimator-train data --help."
     )

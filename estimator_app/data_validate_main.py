@@ -36,8 +36,8 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("output_dir", "", "Folder for anomalies.pbtxt, TFX's Anomalies message.")
 
-# Nothing is decided here but by the schema.
-_DATA = tuple(name for name in data_commands.FLAGS if name not in ("bad_rows", "task"))
+_DECIDED = ("bad_rows", "task")  # by the schema
+_DATA = tuple(name for name in data_commands.FLAGS if name not in _DECIDED)
 GROUPS = {
     "Data": _DATA,
     "Checks": ("statistics", "environment"),
@@ -54,6 +54,12 @@ def main(args: Sequence[str]) -> int:
     """Validates what the command line names; returns the exit code."""
     values = flags.FLAGS
     data_commands.require_arguments(args, ("PATH",), "estimator-train data validate")
+    for name in _DECIDED:
+        if values[name].present:
+            program.fail(
+                f"Expected no --{name}, since the schema alone decides what fits; found {values[name].value}. Leave "
+                "it out."
+            )
     if not values.schema:
         program.fail(
             "Expected --schema, the schema.pbtxt to hold the data against, found none. estimator-train data describe "

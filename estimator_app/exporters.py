@@ -40,7 +40,12 @@ class Published:
 
 
 class PublishingExporter(estimator.Exporter):
-    """Exports when `ExportSettings.exporter` says so; remembers what it published in `published`."""
+    """Exports when `ExportSettings.exporter` says so.
+
+    Attributes:
+      published: what it published, oldest first.
+      evaluated: the metrics of the last evaluation; empty before the first one.
+    """
 
     def __init__(
         self,
@@ -68,6 +73,7 @@ class PublishingExporter(estimator.Exporter):
           clock: seconds since the epoch; versions are named by it.
         """
         self.published: list[Published] = []
+        self.evaluated: Mapping[str, Any] = {}
         self._settings = settings
         self._export_dir = export_dir
         self._schema = schema
@@ -92,6 +98,7 @@ class PublishingExporter(estimator.Exporter):
     ) -> Optional[str]:
         """Called by `train_and_evaluate` after every evaluation; returns the published path, or None."""
         step, loss = int(eval_result["global_step"]), float(eval_result["loss"])
+        self.evaluated = eval_result
         self._on_evaluation(step, eval_result)
         if not self._is_due(loss, is_the_final_export):
             return None

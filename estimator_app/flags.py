@@ -113,9 +113,9 @@ flags.DEFINE_enum(
 flags.DEFINE_float(
     "learning_rate", _MODEL.learning_rate, "Step size of the optimizer; default: the model's own."
 )
-flags.DEFINE_float("l1", _MODEL.l1, "Strength of the L1 penalty on weights (ftrl, sdca).")
+flags.DEFINE_float("l1", _MODEL.l1, "Strength of the L1 penalty (ftrl, sdca, boosted_trees).")
 flags.DEFINE_float(
-    "l2", _MODEL.l2, "Strength of the L2 penalty (ftrl, sdca); default: the optimizer's own."
+    "l2", _MODEL.l2, "Strength of the L2 penalty (ftrl, sdca, boosted_trees); default: the optimizer's own."
 )
 flags.DEFINE_string(
     "example_id_column",

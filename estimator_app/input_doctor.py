@@ -13,7 +13,7 @@ import tensorflow as tf
 from estimator_app import preparation
 from estimator_app import settings as settings_lib
 from estimator_app import training
-from estimator_app.models import registry
+from estimator_app.models import feature_parser, registry
 from estimator_app.models.problem import Problem
 from input_fns import files, formats, inference, row_streams, sources, stage_speed
 
@@ -90,10 +90,11 @@ def diagnose(
       ValueError: the request was wrong; one sentence.
     """
     model = registry.choose(settings.model)
-    source = sources.open_source(settings.input, "train")
+    known, _ = preparation.known_data(settings)
+    source = sources.open_source(settings.input, "train", known)
     begin("first pass")
     started = time.perf_counter()
-    scanned = inference.scan(source, settings.input)
+    scanned = inference.scan(source, settings.input, known)
     first_pass = scanned.num_rows / (time.perf_counter() - started)
     scanned.schema.task  # raises for a label that cannot be learnt
     data = preparation.Data(
@@ -152,6 +153,7 @@ def _train(
 ) -> tuple[float, float]:
     """Returns steps/s of the model on one batch over and over, and on the data."""
     input_fn = data.train_input_fn(model.label_as, (0, 1), 0, None)
+    features = feature_parser.read(settings.model.features)
 
     def constant_fn() -> tf.data.Dataset:
         return input_fn().take(1).cache().repeat().prefetch(2)
@@ -167,7 +169,7 @@ def _train(
                 save_checkpoints_steps=_NEVER,
             )
         )
-        problem = Problem(data.model_schema, data.statistics, settings.model, config)
+        problem = Problem(data.model_schema, data.statistics, settings.model, config, features)
         clock = _Clock(secs)
         registry.build(model, problem).train(fn, hooks=[clock])
         rates.append(clock.steps_per_sec)

@@ -6,6 +6,7 @@ Every file is written beside its place and renamed, so that a killed job leaves 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any, Iterator, Optional
 
 from estimator_app import feature_file
 from estimator_app import settings as settings_lib
+from estimator_app import vocabulary_files
 
 SETTINGS = "run_settings.json"
 RESULT = "run_result.json"
@@ -25,6 +27,7 @@ BAD_ROWS = "bad_rows.csv"
 CACHE = "cache"
 POSITIONS = "input_positions.json"
 FEATURES = "features.yaml"
+VOCABULARIES = "vocabularies.json"
 LOCK = ".lock"
 
 # What makes a job that job: the model, the data it learns from and what is learnt. The rest may change between starts.
@@ -69,9 +72,7 @@ def check(settings: settings_lib.RunSettings) -> None:
             f"Expected --model_dir={model_dir} to be empty or a job of this program, found checkpoints without "
             f"{SETTINGS}. Choose another --model_dir."
         )
-    differences = _differences(recorded, settings.as_dict()) + _feature_differences(
-        recorded, settings
-    )
+    differences = _differences(recorded, settings) + _feature_differences(recorded, settings)
     if differences:
         raise JobDirError(
             f"Expected the settings that {model_dir} was made with, found others: {'; '.join(differences)}. "
@@ -105,8 +106,12 @@ def lock(model_dir: str) -> Iterator[None]:
 
 
 def record(settings: settings_lib.RunSettings) -> None:
-    """Writes the settings, and a copy of the file of `--features`, into the model directory."""
+    """Writes the settings, a copy of the file of `--features` and what its vocabulary files were into the directory."""
     if settings.model.features:
+        write_json(
+            os.path.join(settings.train.model_dir, VOCABULARIES),
+            vocabulary_files.digests(settings.model.features),
+        )
         with open(settings.model.features, encoding="utf-8") as given:
             text = given.read()
         with replacing(os.path.join(settings.train.model_dir, FEATURES)) as file:
@@ -117,6 +122,15 @@ def record(settings: settings_lib.RunSettings) -> None:
 def read_result(model_dir: str) -> Optional[dict[str, Any]]:
     """Returns what the last finished start of the job recorded, or None."""
     return read_json(os.path.join(model_dir, RESULT))
+
+
+def changed_vocabularies(model_dir: str) -> list[str]:
+    """Returns the vocabulary files of `--features` that hold something else than when the job last started."""
+    recorded = read_json(os.path.join(model_dir, VOCABULARIES))
+    if not recorded:
+        return []
+    now = vocabulary_files.digests(os.path.join(model_dir, FEATURES))
+    return [path for path, digest in recorded.items() if now.get(path) != digest]
 
 
 def remove_leftovers(model_dir: str) -> None:
@@ -161,13 +175,18 @@ def read_json(path: str) -> Optional[dict[str, Any]]:
         ) from None
 
 
-def _differences(recorded: dict[str, Any], given: dict[str, Any]) -> list[str]:
+def _differences(recorded: dict[str, Any], settings: settings_lib.RunSettings) -> list[str]:
     """Returns one text for each fixed setting that changed, such as "--dropout was 0.5, is 0.0"."""
     texts = []
     for section, names in _FIXED.items():
-        for name in names or sorted(set(given[section]) - {"features"}):
-            old, new = recorded.get(section, {}).get(name), given[section].get(name)
-            if (old or None) != (new or None):  # a job of before there was that setting has none
+        given = settings.as_dict()[section]
+        fields = dataclasses.fields(getattr(settings, section))
+        # A job of before there was that setting has its default.
+        defaults = {field.name: field.default for field in fields}
+        for name in names or sorted(set(given) - {"features"}):
+            old, new = recorded.get(section, {}).get(name, defaults[name]), given[name]
+            old = list(old) if isinstance(old, tuple) else old
+            if (old or None) != (new or None):
                 texts.append(f"--{name} was {_text(old)}, is {_text(new)}")
     return texts
 
@@ -180,13 +199,15 @@ def _feature_differences(recorded: dict[str, Any], settings: settings_lib.RunSet
     copy = os.path.join(settings.train.model_dir, FEATURES)
     was, now = feature_file.read(copy), feature_file.read(new)
     names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
-    return [f"{new} has other lines on {', '.join(names)} than {copy}"] if names else []
+    texts = [f"{new} has other lines on {', '.join(names)} than {copy}"] if names else []
+    changed = changed_vocabularies(settings.train.model_dir)
+    return texts + [f"the vocabulary file {path} holds something else" for path in changed]
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(str(item) for item in value)
-    return "not given" if value in (None, "") else str(value)
+    if value in (None, "", []):
+        return "not given"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _check_writable(flag: str, directory: str) -> None:

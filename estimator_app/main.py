@@ -54,7 +54,8 @@ def main(args: Sequence[str]) -> int:
 
     if args:
         program.fail(
-            f"Expected flags only, found '{args[0]}'. Run estimator-train --help for the list of flags."
+            f"Expected flags, or one of {', '.join(COMMANDS)} before any flag, found '{args[0]}'. Run estimator-train "
+            f"--help for the list of flags."
         )
     try:
         settings = flags.settings_from_flags(absl_flags.FLAGS)

@@ -141,7 +141,7 @@ def prepare(
     Raises:
       InputError: the data cannot be used; one sentence.
     """
-    known, known_statistics = _known(settings)
+    known, known_statistics = known_data(settings)
     train = sources.open_source(settings.input, "train", known)
     evaluation = sources.open_source(settings.input, "eval", known)
     with _bad_rows_writer(settings, is_chief) as writer:
@@ -189,6 +189,7 @@ def _check_drift(
 
 
 def with_cache_dir(settings: settings_lib.RunSettings) -> input_settings.InputSettings:
+    """Returns how the data is read, with the cache's files below the model directory if nothing else is said."""
     given = settings.input
     directory = given.cache_dir or os.path.join(settings.train.model_dir, job_dir.CACHE)
     return dataclasses.replace(given, cache_dir=directory)
@@ -202,7 +203,7 @@ def record(settings: settings_lib.RunSettings, data: Data) -> None:
     )
 
 
-def _known(
+def known_data(
     settings: settings_lib.RunSettings,
 ) -> tuple[Optional[schema_lib.Schema], Optional[statistics_lib.DatasetStatistics]]:
     """Returns schema and statistics that the job was made with, or the given schema alone, or neither."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 import contextlib
 import math
 import os
@@ -64,7 +64,8 @@ def run(
         data = preparation.prepare(settings, say, config.is_chief)
         max_steps = _max_steps(settings, data.num_train_rows, model.one_pass)
         done = _already_finished(settings, max_steps, data.bad_rows)
-        if done:
+        # A task of a cluster with parameter servers goes on, to tell them that it is done; they wait for that.
+        if done and (not config.num_ps_replicas or config.task_type == "evaluator"):
             return done
         if config.is_chief:
             stack.enter_context(job_dir.lock(settings.train.model_dir))
@@ -95,7 +96,7 @@ def run(
         exporter = _make_exporter(settings, data, say)
         started = time.monotonic()
         try:
-            metrics = _train(
+            _train(
                 settings,
                 estimator,
                 inputs,
@@ -117,12 +118,16 @@ def run(
         export_dir=settings.export_dir,
         global_step=_checkpoint_step(settings.train.model_dir),
         max_steps=max_steps,
-        metrics={name: float(value) for name, value in metrics.items() if name != "global_step"},
+        metrics={
+            name: float(value)
+            for name, value in exporter.evaluated.items()
+            if name != "global_step"
+        },
         exports=tuple(exporter.published),
         bad_rows=data.bad_rows,
         train_secs=time.monotonic() - started,
     )
-    if metrics:
+    if result.metrics:
         job_dir.write_json(
             os.path.join(settings.train.model_dir, job_dir.RESULT),
             {
@@ -160,19 +165,20 @@ def _train(
     saving_listeners: list[Any],
     hooks: list[Any],
     progress_stream: Optional[TextIO],
-) -> Mapping[str, Any]:
+) -> None:
     """Trains what is left to train; a job that was killed between its last step and its export only gets the rest."""
     checkpoint = tf.train.latest_checkpoint(settings.train.model_dir)
     if checkpoint and _checkpoint_step(settings.train.model_dir) >= max_steps:
-        return training.evaluate_and_export(
+        training.evaluate_and_export(
             estimator, inputs, settings.train, exporter, checkpoint, [interrupted.eval_hook()]
         )
+        return
     bar = (
         progress.make_hook(settings.train.progress, max_steps, progress_stream)
         if progress_stream
         else None
     )
-    return training.train_and_evaluate(
+    training.train_and_evaluate(
         estimator,
         inputs,
         max_steps,
@@ -227,8 +233,10 @@ def _make_exporter(
 
 def _asked(settings: settings_lib.RunSettings) -> dict[str, Any]:
     """Returns what an evaluation and its export were asked to be; a finished job that is asked for another does it."""
+    given = settings.as_dict()["input"]  # without passwords
     return {
-        "eval_data": settings.input.eval_data,
+        "eval_data": given["eval_data"],
+        "eval_query": given["eval_query"],
         "eval_steps": settings.train.eval_steps,
         "export_dir": os.path.abspath(settings.export_dir),
         "exporter": settings.export.exporter,

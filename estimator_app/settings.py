@@ -39,7 +39,7 @@ class ModelSettings:
       optimizer: one of OPTIMIZERS, for the deep part (the linear model has it as its only one); empty means the
         model's own default.
       learning_rate: step size of that optimizer; None means the model's own default.
-      l1: strength of the L1 penalty on weights, of an optimizer that has one (ftrl, sdca).
+      l1: strength of the L1 penalty on weights, of an optimizer that has one (ftrl, sdca) or on trees' leaves.
       l2: strength of the L2 penalty, likewise; None means the optimizer's own default.
       example_id_column: column with another value in every row, by which sdca knows a row again; not learnt from.
       loss: "poisson" for counts, "logistic" for shares in [0, 1]; empty means the label's own: cross entropy for
@@ -84,7 +84,7 @@ class ModelSettings:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
         object.__setattr__(self, "head_weights", tuple(self.head_weights))
         object.__setattr__(self, "sequence_columns", tuple(self.sequence_columns))
-        _require(bool(self.model), "--model to name a model", "an empty value")
+        _require(bool(self.model), "--model to name a model", "none")
         _require(
             bool(self.hidden_units) and all(units >= 1 for units in self.hidden_units),
             "--hidden_units to be positive whole numbers such as 128,64",
@@ -178,6 +178,11 @@ class TrainSettings:
             _require(value is None or 0 < value < math.inf, f"--{name} > 0", value)
         _require(self.save_summary_steps > 0, "--save_summary_steps > 0", self.save_summary_steps)
         _require_pattern("warm_start_vars", self.warm_start_vars)
+        _require(
+            bool(self.warm_start_from) or self.warm_start_vars == type(self).warm_start_vars,
+            "--warm_start_vars with --warm_start_from alone",
+            self.warm_start_vars,
+        )
         _require(
             self.max_drift is None or 0 <= self.max_drift <= 1,
             "--max_drift from 0 to 1",

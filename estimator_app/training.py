@@ -61,13 +61,11 @@ def train_and_evaluate(
     train_hooks: list[Any],
     saving_listeners: list[Any],
     eval_hooks: list[Any],
-) -> dict[str, Any]:
+) -> None:
     """Trains up to `max_steps`, evaluating and exporting on the way, from wherever the model directory's checkpoint
-    stands.
+    stands. The exporter is told of every evaluation.
 
-    Returns:
-      the last evaluation's metrics; empty for a task of a cluster that does not evaluate. A parameter server returns
-      when every other task has trained to the end.
+    A task of a cluster does its own part: a parameter server returns when every other task has trained to the end.
     """
     train_spec = estimator.TrainSpec(
         inputs.train, max_steps=max_steps, hooks=train_hooks, saving_listeners=saving_listeners
@@ -82,8 +80,7 @@ def train_and_evaluate(
         start_delay_secs=0,
         throttle_secs=1 if model.config.task_type == "evaluator" else 0,
     )
-    result = parameter_servers.train_and_evaluate(model, train_spec, eval_spec)
-    return dict(result[0] or {}) if result else {}
+    parameter_servers.train_and_evaluate(model, train_spec, eval_spec)
 
 
 def evaluate_and_export(
@@ -93,19 +90,17 @@ def evaluate_and_export(
     exporter: exporters.PublishingExporter,
     checkpoint_path: str,
     eval_hooks: list[Any],
-) -> dict[str, Any]:
+) -> None:
     """Evaluates and exports one checkpoint: what is left of a job that ended between its last step and its export.
 
-    Returns:
-      the metrics; empty for a task of a cluster that does not evaluate.
+    In a cluster with parameter servers that is the evaluator's part.
     """
-    if model.config.num_ps_replicas:
+    if model.config.num_ps_replicas and model.config.task_type != "evaluator":
         # This task came after the others had ended; parameter servers wait for every chief and worker.
-        if model.config.task_type not in ("ps", "evaluator"):
+        if model.config.task_type != "ps":
             parameter_servers.report_done(model.config)
-        return {}
+        return
     metrics = model.evaluate(
         inputs.eval, steps=train.eval_steps, hooks=eval_hooks, checkpoint_path=checkpoint_path
     )
     exporter.export(model, train.model_dir, checkpoint_path, metrics, is_the_final_export=True)
-    return dict(metrics)

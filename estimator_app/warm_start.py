@@ -12,7 +12,7 @@ from typing import Any, Optional
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from estimator_app import job_dir
+from estimator_app import feature_file, job_dir
 from estimator_app.compat import estimator
 from estimator_app.models import feature_config, feature_parser, weight_rows
 from estimator_app.models.problem import Problem
@@ -54,7 +54,7 @@ def find(path: str) -> Origin:
     """Returns the newest checkpoint of a model directory, or the checkpoint of that path, with the job's schema.
 
     Raises:
-      WarmStartError: there is no checkpoint.
+      WarmStartError: there is no checkpoint, or a vocabulary file of that job holds something else now.
     """
     checkpoint = tf.train.latest_checkpoint(path) if os.path.isdir(path) else path
     if not checkpoint or not os.path.exists(f"{checkpoint}.index"):
@@ -67,6 +67,12 @@ def find(path: str) -> Origin:
     shapes = _shapes(checkpoint)
     if not all(map(os.path.exists, known)):
         return Origin(checkpoint, shapes)
+    changed = job_dir.changed_vocabularies(directory)
+    if changed:
+        raise WarmStartError(
+            f"Expected {', '.join(changed)} to hold what {directory} was made with, whose rows of weights go by it; "
+            f"found another content. Restore the file, and give the new values a file of another name."
+        )
     path = os.path.join(directory, job_dir.FEATURES)
     features = feature_parser.read(path if os.path.exists(path) else "")
     return Origin(
@@ -143,9 +149,13 @@ class WarmStartHook(tf.compat.v1.train.SessionRunHook):
             self._problem, schema=schema, statistics=statistics, features=self._origin.features
         )
         before, now = weight_rows.names(old), weight_rows.names(self._problem)
-        if not now and _values(schema) != _values(self._problem.schema):
+        same = _values(schema) == _values(self._problem.schema) and (
+            _content(self._origin.features) == _content(self._problem.features)
+        )
+        if not now and not same:
             raise WarmStartError(
-                f"Expected the features and vocabularies of {os.path.dirname(self._origin.checkpoint)} for "
+                f"Expected the features, with their vocabularies and --features, of "
+                f"{os.path.dirname(self._origin.checkpoint)} for "
                 f"--model={self._problem.settings.model}, found others; rows of weights are moved for "
                 f"{', '.join(weight_rows.MODELS)} alone. Give that job's schema.pbtxt by --schema, or leave "
                 f"--warm_start_from out."
@@ -190,12 +200,16 @@ def _values(schema: schema_lib.Schema) -> list[Any]:
     ]
 
 
+def _content(features: feature_config.FeatureConfig) -> feature_file.Mapping | dict[str, Any]:
+    return feature_file.read(features.path) if features.path else {}
+
+
 def _initializer(name: str, shape: tuple[int, ...]) -> Any:
     """Returns what the wheel begins such a variable with: zeros, an embedding's normal, or the uniform of
     Glorot and Bengio 2010."""
     if name.startswith("linear/"):
         return tf.compat.v1.zeros_initializer()
-    if name.endswith("/embedding_weights"):
+    if name.endswith(("/embedding_weights", "_shared_embedding")):
         return tf.compat.v1.truncated_normal_initializer(stddev=1 / math.sqrt(shape[1]))
     limit = math.sqrt(6 / sum(shape))
     return tf.compat.v1.random_uniform_initializer(-limit, limit)

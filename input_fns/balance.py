@@ -42,10 +42,13 @@ def class_weights(
 
 
 def with_weight(schema: schema_lib.Schema) -> schema_lib.Schema:
-    """The schema of rows that carry a weight: its own, or one named `WEIGHT_COLUMN`."""
+    """The schema of rows that carry a weight: its own, or one named `WEIGHT_COLUMN`, or so with a line below it."""
     if schema.weight is not None:
         return schema
-    return dataclasses.replace(schema, weight=schema_lib.Feature(WEIGHT_COLUMN, "float32"))
+    name, taken = WEIGHT_COLUMN, {column.name for column in schema.columns}
+    while name in taken:
+        name += "_"
+    return dataclasses.replace(schema, weight=schema_lib.Feature(name, "float32"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -205,7 +205,8 @@ class InputSettings:
 
 def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise errors.SettingsError(f"--{name} must be one of {', '.join(known)}, not {value!r}.")
+        named = ", ".join(filter(None, known))
+        raise errors.SettingsError(f"--{name} must be one of {named}, not {value!r}.")
 
 
 def _check_at_least(name: str, value: int, low: int) -> None:

@@ -23,8 +23,8 @@ def kmeans(problem: Problem) -> Any:
     """
     if problem.schema.weight:
         raise errors.SettingsError(
-            f"Expected no --weight_column with --model={problem.settings.model}, which cannot weigh rows; found "
-            f"{problem.schema.weight.name}. Leave it out."
+            f"Expected neither --weight_column nor --class_balance=weights with --model={problem.settings.model}, "
+            f"which cannot weigh rows; found rows weighed by {problem.schema.weight.name}. Leave it out."
         )
     inner = estimator_v1.experimental.KMeans(
         num_clusters=problem.settings.num_clusters or _DEFAULT_NUM_CLUSTERS,

@@ -110,7 +110,7 @@ def mobilenet_v2(images: Any, weights: str, trainable: bool) -> Any:
     if weights:
         try:
             network.load_weights(weights)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             raise errors.SettingsError(
                 f"Expected --extractor_weights={weights} to hold the weights of MobileNetV2 without its top, found: "
                 f"{error}. Take a file such as mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5."

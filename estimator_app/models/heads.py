@@ -26,27 +26,35 @@ def make(problem: Problem) -> Any:
     The heads inside a `MultiHead` are named as their columns are, and each is of its own label's kind.
 
     Raises:
-      SettingsError: --head_weights are not one for each label, or there is --loss for a multi-label task.
+      SettingsError: there is --loss for a multi-label task.
       SchemaError: the label is not what --loss is for.
     """
-    schema, settings = problem.schema, problem.settings
-    if schema.task != "multi_head" and settings.head_weights:
-        raise errors.SettingsError(
-            f"Expected --head_weights with several labels that have a loss each, found --task={schema.task}. Leave "
-            f"--head_weights out."
-        )
+    schema = problem.schema
     if schema.task == "multi_label":
         return _multi_label(problem)
     if schema.label is not None:
         return _of_label(problem, schema.label, None)
-    if settings.head_weights and len(settings.head_weights) != len(schema.labels):
+    parts = [_of_label(problem, label, label.name) for label in schema.labels]
+    return estimator.MultiHead(parts, head_weights=list(problem.settings.head_weights) or None)
+
+
+def check_weights(problem: Problem) -> None:
+    """Refuses `--head_weights` that nothing would heed, whatever the model.
+
+    Raises:
+      SettingsError: they are not one for each of several labels that have a loss each.
+    """
+    schema, weights = problem.schema, problem.settings.head_weights
+    if weights and schema.task != "multi_head":
+        raise errors.SettingsError(
+            f"Expected --head_weights with several labels that have a loss each, found --task={schema.task}. Leave "
+            f"--head_weights out."
+        )
+    if weights and len(weights) != len(schema.labels):
         raise errors.SettingsError(
             f"Expected one number in --head_weights for each of the labels "
-            f"{', '.join(label.name for label in schema.labels)}, found {len(settings.head_weights)}. Correct "
-            f"--head_weights."
+            f"{', '.join(label.name for label in schema.labels)}, found {len(weights)}. Correct --head_weights."
         )
-    parts = [_of_label(problem, label, label.name) for label in schema.labels]
-    return estimator.MultiHead(parts, head_weights=list(settings.head_weights) or None)
 
 
 def classification_arguments(label: schema_lib.Feature) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from estimator_app.models import (
     columns,
     derived,
     feature_parser,
+    heads,
     keras_estimator,
     keras_images,
     keras_tables,
@@ -191,6 +192,7 @@ def build(model: Model, problem: Problem) -> Any:
 
     Raises:
       SchemaError: the data is not what the model takes.
+      SettingsError: a setting is not for such data.
       UnknownModelError: a builder of the user's returned something else.
     """
     schema = problem.schema
@@ -209,6 +211,7 @@ def build(model: Model, problem: Problem) -> Any:
             f"Expected one label for --model={problem.settings.model}, found --task=multi_label or several "
             f"({', '.join(label.name for label in schema.labels)}). Give one --label_column, or take one of {able}."
         )
+    heads.check_weights(problem)
     _check_lists(model, problem)
     if model.build not in _BUILT_IN:
         built = model.build(problem)

@@ -6,7 +6,10 @@ of the numbers that the feature columns give, such as the place of a value in a 
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
+
+import tensorflow as tf
 
 from estimator_app.models import derived, naming, treatment
 from estimator_app.models.problem import Problem
@@ -44,18 +47,43 @@ def names(problem: Problem) -> dict[str, list[str]]:
             rows = _numbered(width)
         inputs += [f"{column.name}: {row}" for row in rows]
     found["dnn/hiddenlayer_0/kernel"] = inputs
-    return found
+    return found | _of_shared(dense)
+
+
+def _of_shared(dense: list[Any]) -> dict[str, list[str]]:
+    """Returns the rows of embeddings that several features share; TensorFlow names them after all of these."""
+    groups: dict[Any, list[Any]] = {}
+    for column in dense:
+        creator = getattr(column, "shared_embedding_column_creator", None)
+        if creator is not None:
+            groups.setdefault(creator, []).append(column.categorical_column)
+    return {
+        f"{'_'.join(sorted(column.name for column in group))}_shared_embedding": _of_values(group[0])
+        for group in groups.values()
+    }
 
 
 def _of_values(column: Any) -> list[str]:
     """Returns one name a row: the values of a vocabulary, then its places for others; else places by number."""
+    if hasattr(column, "weight_feature_key"):
+        column = column.categorical_column
     vocabulary = getattr(column, "vocabulary_list", None)
+    if hasattr(column, "vocabulary_file"):
+        vocabulary = _lines(column)
     if vocabulary is not None:
         # As Python writes them, so that a value with a line break stays one line of a vocabulary's file.
         others = [f"other {i}" for i in range(column.num_oov_buckets)]
         return [repr(value) for value in vocabulary] + others
     count = getattr(column, "num_buckets", None)
     return _numbered(column.variable_shape.num_elements() if count is None else count)
+
+
+def _lines(column: Any) -> list[Any]:
+    """Returns the values of a vocabulary file, as a list in the file of `--features` would have them."""
+    with tf.io.gfile.GFile(column.vocabulary_file) as file:
+        lines = itertools.islice(file, column.vocabulary_size)
+        values = [line.rstrip("\r\n") for line in lines]
+    return values if column.dtype == tf.string else [int(value) for value in values]
 
 
 def _numbered(count: int) -> list[str]:

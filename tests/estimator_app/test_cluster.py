@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
+from estimator_app import job_dir
 from export import versions
 from tests import cluster as cluster_lib
 
@@ -28,13 +29,23 @@ def test_tasks_share_one_job_and_parameter_servers_end_with_it(census, tmp_path)
         assert step and int(step[1]) >= 200, cluster.output(task)
     assert "evaluated at step" in cluster.output("evaluator:0")
     assert len(versions.list_versions(f"{tmp_path}/job/export")) == 1
+    result = job_dir.read_result(f"{tmp_path}/job")
+    assert result["global_step"] >= 200 and 0 < result["metrics"]["accuracy"] <= 1
 
 
-def test_worker_that_comes_after_the_end_lets_the_parameter_server_end(census, tmp_path):
+def test_tasks_that_come_after_the_end_do_what_is_theirs(census, tmp_path):
     command = _command(census, f"{tmp_path}/job")
     jobs = {"chief": 1, "worker": 1, "ps": 1}
-    with cluster_lib.running(command, jobs, tmp_path, late=["worker:0"]) as cluster:
+    late = ["worker:0", "evaluator:0"]
+    with cluster_lib.running(command, jobs, tmp_path, late=late) as cluster:
         cluster.wait(except_for=["ps:0"])
         assert cluster.processes["ps:0"].poll() is None
         cluster.start("worker:0")
+        cluster.wait()  # the parameter server, too
+        assert not versions.list_versions(f"{tmp_path}/job/export")
+        cluster.start("evaluator:0")
         cluster.wait()
+        assert len(versions.list_versions(f"{tmp_path}/job/export")) == 1
+        cluster.start("evaluator:0")
+        cluster.wait()
+        assert "already finished" in cluster.output("evaluator:0")

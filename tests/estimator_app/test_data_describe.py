@@ -87,9 +87,11 @@ def test_rows_that_do_not_fit_are_told_of(run_data, tmp_path):
 @pytest.mark.parametrize(
     "args, sentence",
     [
-        ([], "Expected one of .*describe.* after data, found 'none'"),
+        ([], "Expected one of .*describe.* after data, found none"),
         (["describe"], "Expected one argument, PATH, found none"),
         (["describe", "absent.csv"], "absent.csv"),
+        (["describe", "x.csv", "--image_size=a,b"], "--image_size to be whole numbers such as 224"),
+        (["bench", "--secs=nan"], "Expected a finite --secs, found nan. Leave it out for 3"),
     ],
 )
 def test_wrong_requests_are_refused(run_data, args, sentence):

@@ -53,3 +53,9 @@ def test_a_schema_is_needed(run_data):
     result = run_data("validate", "x.csv")
     assert result.returncode == 2
     assert result.stderr.startswith("error: Expected --schema, the schema.pbtxt to hold the data")
+
+
+def test_what_the_schema_decides_cannot_be_asked_for(run_data):
+    result = run_data("validate", "x.csv", "--schema=schema.pbtxt", "--bad_rows=skip")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: Expected no --bad_rows, since the schema alone decides")

@@ -90,6 +90,16 @@ def test_each_stage_of_a_job_is_timed(bench):
     assert "INFO" not in done.stderr and "timing: training ..." in done.stderr
 
 
+def test_the_schema_and_the_file_of_features_are_heeded(bench, tmp_path):
+    features = tmp_path / "features.yaml"
+    features.write_text("nothing: numeric\n")
+    done = bench("--model=linear", f"--features={features}", "--secs=0.1", "--batch_size=200")
+    assert done.returncode == 2
+    assert f"error: {features}, line 1, feature 'nothing': expected a feature of" in done.stderr
+    done = bench("--model=linear", "--schema=none.pbtxt")
+    assert done.returncode == 2 and "error: Cannot read the schema none.pbtxt" in done.stderr
+
+
 def test_a_wrong_job_gets_one_sentence(bench):
     done = bench("--model=nonsense")
     assert done.returncode == 2

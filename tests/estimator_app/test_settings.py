@@ -32,6 +32,15 @@ from input_fns import settings as input_settings
             lambda: settings.TrainSettings(model_dir="m", max_drift=2.0),
             "Expected --max_drift from 0 to 1; found 2.0.",
         ),
+        (
+            lambda: settings.TrainSettings(model_dir="m", warm_start_vars="dnn/"),
+            "Expected --warm_start_vars with --warm_start_from alone; found 'dnn/'.",
+        ),
+        (lambda: settings.ModelSettings(model=""), "Expected --model to name a model; found none."),
+        (
+            lambda: input_settings.InputSettings(data="mnist", augment_flip="up"),
+            "--augment_flip must be one of horizontal, vertical, both, not 'up'.",
+        ),
         (lambda: settings.ModelSettings(hidden_units=(8, 0)), "found '8,0'."),
         (lambda: settings.ModelSettings(l1=-1.0), "Expected a finite --l1 >= 0; found -1.0."),
         (lambda: settings.ModelSettings(num_clusters=0), "Expected --num_clusters >= 1; found 0."),

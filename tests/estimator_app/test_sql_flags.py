@@ -3,7 +3,7 @@
 from absl import flags as absl_flags
 from absl.testing import flagsaver
 
-from estimator_app import flags
+from estimator_app import flags, run
 
 
 def test_queries_come_through_and_no_password_is_kept():
@@ -17,6 +17,7 @@ def test_queries_come_through_and_no_password_is_kept():
                 "--label_column=y",
                 f"--train_data={url}",
                 "--train_query=SELECT 1, 2",
+                "--eval_data=mysql://me:secret@host/db",
                 "--eval_query=SELECT 3",
             ]
         )
@@ -24,4 +25,6 @@ def test_queries_come_through_and_no_password_is_kept():
     assert (settings.input.train_data, settings.input.train_query) == (url, "SELECT 1, 2")
     kept = settings.as_dict()["input"]
     assert kept["train_data"] == "postgresql://me:***@host/db"
+    asked = run._asked(settings)
+    assert (asked["eval_data"], asked["eval_query"]) == ("mysql://me:***@host/db", "SELECT 3")
     assert (kept["train_query"], kept["eval_query"]) == ("SELECT 1, 2", "SELECT 3")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import dataclasses
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from estimator_app import job_dir
 from estimator_app import run as run_lib
 from estimator_app import settings as settings_lib
 from estimator_app import warm_start
-from estimator_app.models import weight_rows
+from estimator_app.models import feature_parser, weight_rows
 from estimator_app.models.problem import Problem
 from input_fns import schema as schema_lib
 from input_fns import statistics as statistics_lib
@@ -165,6 +167,41 @@ def test_models_whose_rows_are_not_known_need_the_same_vocabularies(jobs):
         with pytest.raises(warm_start.WarmStartError, match="for --model=keras_mlp, found others"):
             warm_start.WarmStartHook(origin, problem, ".*", print).begin()
         warm_start.WarmStartHook(other, problem, ".*", print).begin()
+
+
+def test_the_file_of_features_counts_where_rows_are_not_known(jobs, tmp_path):
+    (_, second, _), _ = jobs
+    path = tmp_path / "features.yaml"
+    path.write_text("age: ignore")
+    origin = warm_start.find(second.train.model_dir)
+    settings = settings_lib.ModelSettings(model="kmeans", features=str(path))
+    features = feature_parser.read(str(path))
+    problem = Problem(origin.schema, origin.statistics, settings, None, features)
+    with tf.Graph().as_default():
+        tf.compat.v1.get_variable("dnn/hiddenlayer_0/bias", [8])
+        with pytest.raises(warm_start.WarmStartError, match="and --features, of .*/second for"):
+            warm_start.WarmStartHook(origin, problem, ".*", print).begin()
+        origin = dataclasses.replace(origin, features=features)
+        warm_start.WarmStartHook(origin, problem, ".*", print).begin()
+
+
+def test_rows_of_a_vocabulary_file_that_has_changed_are_not_guessed(jobs, tmp_path):
+    (first, _, _), _ = jobs
+    vocabulary, features = tmp_path / "jobs.txt", tmp_path / "features.yaml"
+    vocabulary.write_text("Sales\nTech-support\n")
+    features.write_text(f"occupation: {{vocabulary_file: {vocabulary}}}")
+    copy = str(shutil.copytree(first.train.model_dir, tmp_path / "copy"))
+    job_dir.record(
+        dataclasses.replace(
+            first,
+            train=dataclasses.replace(first.train, model_dir=copy),
+            model=dataclasses.replace(first.model, features=str(features)),
+        )
+    )
+    assert warm_start.find(copy).features.treatments
+    vocabulary.write_text("Tech-support\nSales\n")
+    with pytest.raises(warm_start.WarmStartError, match=f"Expected {vocabulary} to hold what"):
+        warm_start.find(copy)
 
 
 def test_a_wrong_path_is_refused_before_the_data_is_read(make_settings, tmp_path):

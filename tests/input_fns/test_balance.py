@@ -34,6 +34,14 @@ def test_an_amount_cannot_be_balanced() -> None:
         balance.class_weights(schema, STATISTICS)
 
 
+def test_no_feature_is_taken_for_the_weight() -> None:
+    features = (*SCHEMA.features, schema_lib.Feature(balance.WEIGHT_COLUMN, "float32"))
+    schema = schema_lib.Schema(features, SCHEMA.labels)
+    weight = balance.with_weight(schema).weight
+    assert weight is not None and weight.name == "class_weight_"
+    assert balance.with_weight(SCHEMA).weight == schema_lib.Feature("class_weight", "float32")
+
+
 def test_a_weight_of_ones_own_is_multiplied() -> None:
     weighing = balance.Weights("y", "w", np.array([2.0, 0.5, 1.0]))
     block = rows([0, 1, 2])

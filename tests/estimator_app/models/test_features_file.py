@@ -301,6 +301,21 @@ def test_rows_of_weights_are_named_as_the_file_has_them(tmp_path):
     assert len(set(names["dnn/hiddenlayer_0/kernel"])) == width == 2 + 1 + 13 + 6
 
 
+def test_rows_of_vocabularies_are_named_by_their_values(tmp_path):
+    (tmp_path / "jobs.txt").write_text("job 2\njob 1\njob 0\n")
+    text = (
+        f"occupation: {{vocabulary_file: {{path: {tmp_path}/jobs.txt, size: 2}}}}\n"
+        "title: {kind: plain, vocabulary_list: [C d], weighted_categorical: score}\nscore: ignore\n"
+        "shared_embeddings: [{features: [zip, home], vocabulary_list: [b, a], dimension: 3}]"
+    )
+    names = weight_rows.names(problem_of(text, tmp_path))
+    assert names["linear/linear_model/occupation/weights"] == ["'job 2'", "'job 1'", "other 0"]
+    weighted = names["linear/linear_model/title_weighted_by_title.weight/weights"]
+    assert weighted == ["'C d'", "other 0"]
+    assert names["home_zip_shared_embedding"] == ["'b'", "'a'", "other 0"]
+    assert "occupation_indicator: 'job 2'" in names["dnn/hiddenlayer_0/kernel"]
+
+
 def test_words_of_text_are_read_one_by_one(tmp_path):
     text = "age: numeric\nreview: {hash_bucket: 20, embedding: 2}"
     train(recurrent.rnn, problem_of(text, tmp_path), sequences=True)

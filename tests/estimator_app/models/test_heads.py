@@ -96,7 +96,7 @@ def test_head_weights_multiply_the_losses(run_job):
     ):
         run_job(model="dnn", label_column="income,gender", head_weights=(1.0,))
     with pytest.raises(errors.SettingsError, match="several labels .* found --task=classification"):
-        run_job(model="linear", head_weights=(1.0,), loss="poisson")
+        run_job(model="linear", head_weights=(1.0,))
 
 
 @pytest.mark.parametrize("model", ["baseline", "dnn_linear"])

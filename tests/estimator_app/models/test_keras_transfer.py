@@ -182,7 +182,8 @@ def test_mobilenet_v2_takes_weights_from_a_file_and_never_trains_its_moments(tmp
         np.testing.assert_array_equal(one, other)
 
     (tmp_path / "text.h5").write_text("none")
-    with pytest.raises(
-        errors.SettingsError, match="to hold the weights of MobileNetV2 without its"
-    ):
-        extractors.mobilenet_v2(images, str(tmp_path / "text.h5"), trainable=False)
+    for name in ("text.h5", "none.h5", "no_checkpoint"):
+        with pytest.raises(
+            errors.SettingsError, match="to hold the weights of MobileNetV2 without its"
+        ):
+            extractors.mobilenet_v2(images, str(tmp_path / name), trainable=False)

@@ -107,6 +107,6 @@ def test_clusters_are_those_of_the_data(run_job, tmp_path):
 
 def test_clusters_cannot_weigh_rows(run_job):
     with pytest.raises(
-        errors.SettingsError, match="Expected no --weight_column with --model=kmeans"
+        errors.SettingsError, match="nor --class_balance=weights with --model=kmeans, .* by age"
     ):
         run_job(model="kmeans", weight_column="age")
