@@ -115,7 +115,9 @@ flags.DEFINE_float(
 )
 flags.DEFINE_float("l1", _MODEL.l1, "Strength of the L1 penalty (ftrl, sdca, boosted_trees).")
 flags.DEFINE_float(
-    "l2", _MODEL.l2, "Strength of the L2 penalty (ftrl, sdca, boosted_trees); default: the optimizer's own."
+    "l2",
+    _MODEL.l2,
+    "Strength of the L2 penalty (ftrl, sdca, boosted_trees); default: the optimizer's own.",
 )
 flags.DEFINE_string(
     "example_id_column",

@@ -1,4 +1,4 @@
-"""Whether the vocabulary files that a file of `--features` names are still what they were: weights go by their lines."""
+"""Whether vocabulary files that a file of `--features` names are still what they were: weights go by their lines."""
 
 from __future__ import annotations
 

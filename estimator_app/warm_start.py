@@ -14,15 +14,21 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from estimator_app import feature_file, job_dir
 from estimator_app.compat import estimator
-from estimator_app.models import feature_config, feature_parser, weight_rows
+from estimator_app.models import feature_config, feature_parser, registry, weight_rows
 from estimator_app.models.problem import Problem
 from input_fns import schema as schema_lib
 from input_fns import statistics as statistics_lib
 
 DIRECTORY = "warm_start"  # below the model directory: the rows of weights before and now
 
-# Where the label's classes stand in the last dimension.
-_OF_LABEL = re.compile(r"linear/linear_model/|(.*/)?logits/")
+# Where the label's classes stand in the last dimension: of premade models, and of Keras models for images.
+_OF_LABEL = re.compile(r"linear/linear_model/|(.*/)?(logits|probabilities)/")
+# Models without rows that are known, but with a label that is; kmeans has no use for one.
+_LABEL_KNOWN = (
+    "kmeans",
+    "rnn",
+    *(name for name, model in registry.MODELS.items() if model.takes_images),
+)
 # Not trained, but learnt all the same: the moments of batch normalisation.
 _MOVING = re.compile(r".*/moving_(mean|variance)")
 
@@ -149,27 +155,31 @@ class WarmStartHook(tf.compat.v1.train.SessionRunHook):
             self._problem, schema=schema, statistics=statistics, features=self._origin.features
         )
         before, now = weight_rows.names(old), weight_rows.names(self._problem)
-        same = _values(schema) == _values(self._problem.schema) and (
-            _content(self._origin.features) == _content(self._problem.features)
+        model = self._problem.settings.model
+        same = (
+            _values(schema) == _values(self._problem.schema)
+            and _content(self._origin.features) == _content(self._problem.features)
+            and (self._has_same_labels() or model in _LABEL_KNOWN)
         )
         if not now and not same:
             raise WarmStartError(
-                f"Expected the features, with their vocabularies and --features, of "
-                f"{os.path.dirname(self._origin.checkpoint)} for "
-                f"--model={self._problem.settings.model}, found others; rows of weights are moved for "
-                f"{', '.join(weight_rows.MODELS)} alone. Give that job's schema.pbtxt by --schema, or leave "
+                f"Expected the features, with their vocabularies and --features, and the label of "
+                f"{os.path.dirname(self._origin.checkpoint)} for --model={model}, found others; rows of weights are "
+                f"moved for {', '.join(weight_rows.MODELS)} alone. Give that job's schema.pbtxt by --schema, or leave "
                 f"--warm_start_from out."
             )
         return before, now
 
     def _fits(self, name: str) -> bool:
         """Returns False for a variable whose columns are classes of other labels."""
+        return not _OF_LABEL.match(name) or self._has_same_labels()
+
+    def _has_same_labels(self) -> bool:
         schema = self._origin.schema
-        same = schema is None or (
+        return schema is None or (
             [(label.name, label.vocabulary) for label in schema.labels]
             == [(label.name, label.vocabulary) for label in self._problem.schema.labels]
         )
-        return same or not _OF_LABEL.match(name)
 
     def _vocabulary(
         self, name: str, shape: tuple[int, ...], before: list[str], now: list[str]

@@ -174,7 +174,8 @@ def _compare_numbers(
 ) -> ColumnDrift:
     """Over common bins, each with a twentieth of the values of both, and one for each number that many rows have."""
     sides = [column.quantiles or column.histogram for column in (a, b)]
-    note = f"mean {a.mean:.4g} → {b.mean:.4g}"
+    means = (f"{n:,.0f}" if 1000 <= abs(n) < 1e9 else f"{n:.4g}" for n in (a.mean, b.mean))
+    note = f"mean {' → '.join(means)}"
     if not all(sides):
         return ColumnDrift(a.name, None, None, missing, note)
     edges = _common_edges(sides[0], sides[1])

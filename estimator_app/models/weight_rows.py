@@ -57,10 +57,11 @@ def _of_shared(dense: list[Any]) -> dict[str, list[str]]:
         creator = getattr(column, "shared_embedding_column_creator", None)
         if creator is not None:
             groups.setdefault(creator, []).append(column.categorical_column)
-    return {
-        f"{'_'.join(sorted(column.name for column in group))}_shared_embedding": _of_values(group[0])
-        for group in groups.values()
-    }
+    found = {}
+    for group in groups.values():
+        features = "_".join(sorted(column.name for column in group))
+        found[f"{features}_shared_embedding"] = _of_values(group[0])
+    return found
 
 
 def _of_values(column: Any) -> list[str]:

@@ -48,7 +48,7 @@ def histogram(
 
 
 def spread(points: Sequence[float], low: float, high: float, title: str) -> str:
-    """Returns where the middle of the values lies, to stand below their histogram.
+    """Returns where the middle of the values lies, to stand below their histogram; nothing if they are all one value.
 
     Args:
       points: the quantiles of 5, 25, 50, 75 and 95 %.
@@ -56,7 +56,9 @@ def spread(points: Sequence[float], low: float, high: float, title: str) -> str:
       high: right end.
       title: shown when it is pointed at; plain text.
     """
-    scale = 100 / ((high - low) or 1)
+    if low == high:
+        return ""
+    scale = 100 / (high - low)
     p5, p25, p50, p75, p95 = ((point - low) * scale for point in points)
     return (
         f'<div class="spread" title="{escape(title)}"><i class="most" style="left:{p5:.2f}%;width:{p95 - p5:.2f}%"></i>'
@@ -84,7 +86,7 @@ def values(rows: Sequence[tuple[str, Sequence[float]]], rest: str = "") -> str:
     items = []
     for value, shares in rows:
         bars = "".join(
-            f'<i class="{style}" style="width:{share / highest:.1%}"></i>'
+            f'<i class="{style if share else "none"}" style="width:{share / highest:.1%}"></i>'
             for style, share in zip(_STYLES, shares)
         )
         text = " · ".join(number_text.percent(share) for share in shares)

@@ -115,11 +115,10 @@ def _of_numbers(
         f"{show(low)} to {show(high)}: {_percent(a)} and {_percent(b)}"
         for low, high, a, b in zip(edges[:-1], edges[1:], *shares)
     ]
-    return [
-        charts.histogram(
-            [side.tolist() for side in shares], titles, (show(edges[0]), show(edges[-1]))
-        )
-    ]
+    # The last bucket may reach beyond the last value, as that of whole numbers always does.
+    low = max(edges[0], min(side.low for side in sides))
+    high = min(edges[-1], max(side.high for side in sides))
+    return [charts.histogram([side.tolist() for side in shares], titles, (show(low), show(high)))]
 
 
 def _edges(sides: list[statistics_lib.NumericStatistics]) -> np.ndarray:
@@ -132,7 +131,7 @@ def _edges(sides: list[statistics_lib.NumericStatistics]) -> np.ndarray:
             return np.linspace(low, high, max(count, 1) + 1)
     low = min(histograms.quantile(side.quantiles, 0.01) for side in sides)
     high = max(histograms.quantile(side.quantiles, 0.99) for side in sides)
-    return np.linspace(low, high if high > low else low + 1, _NUM_BINS + 1)
+    return np.linspace(low, high, _NUM_BINS + 1) if high > low else np.array([low, low + 1])
 
 
 def _width(side: statistics_lib.NumericStatistics) -> float:

@@ -158,4 +158,6 @@ def test_read_only_model_directory_is_refused_before_any_work(census, tmp_path):
 def test_leftover_argument_is_refused():
     result = run_program("census")
     assert result.returncode == 2
-    assert "Expected flags, or one of convert, data before any flag, found 'census'." in result.stderr
+    assert (
+        "Expected flags, or one of convert, data before any flag, found 'census'." in result.stderr
+    )

@@ -167,6 +167,28 @@ def test_models_whose_rows_are_not_known_need_the_same_vocabularies(jobs):
         with pytest.raises(warm_start.WarmStartError, match="for --model=keras_mlp, found others"):
             warm_start.WarmStartHook(origin, problem, ".*", print).begin()
         warm_start.WarmStartHook(other, problem, ".*", print).begin()
+        labels = (schema_lib.Feature("income", "string", vocabulary=("high", "low")),)
+        problem = dataclasses.replace(
+            problem, schema=dataclasses.replace(other.schema, labels=labels)
+        )
+        with pytest.raises(warm_start.WarmStartError, match="and the label of .*, found others"):
+            warm_start.WarmStartHook(other, problem, ".*", print).begin()
+
+
+def test_the_softmax_of_an_image_model_begins_anew_for_other_classes(jobs):
+    (_, second, _), _ = jobs
+    lines: list[str] = []
+    origin = warm_start.find(second.train.model_dir)
+    origin = dataclasses.replace(origin, shapes={**origin.shapes, "probabilities/bias": (8,)})
+    labels = (schema_lib.Feature("income", "string", vocabulary=("high", "low")),)
+    schema = dataclasses.replace(origin.schema, labels=labels)
+    settings = settings_lib.ModelSettings(model="cnn_small")
+    problem = Problem(schema, origin.statistics, settings, config=None)
+    with tf.Graph().as_default():
+        tf.compat.v1.get_variable("dnn/hiddenlayer_0/bias", [8])
+        tf.compat.v1.get_variable("probabilities/bias", [8])
+        warm_start.WarmStartHook(origin, problem, ".*", lines.append).begin()
+    assert lines[1] == "begun anew: probabilities/bias"
 
 
 def test_the_file_of_features_counts_where_rows_are_not_known(jobs, tmp_path):
@@ -179,7 +201,9 @@ def test_the_file_of_features_counts_where_rows_are_not_known(jobs, tmp_path):
     problem = Problem(origin.schema, origin.statistics, settings, None, features)
     with tf.Graph().as_default():
         tf.compat.v1.get_variable("dnn/hiddenlayer_0/bias", [8])
-        with pytest.raises(warm_start.WarmStartError, match="and --features, of .*/second for"):
+        with pytest.raises(
+            warm_start.WarmStartError, match="and --features, and the label of .*/second for"
+        ):
             warm_start.WarmStartHook(origin, problem, ".*", print).begin()
         origin = dataclasses.replace(origin, features=features)
         warm_start.WarmStartHook(origin, problem, ".*", print).begin()

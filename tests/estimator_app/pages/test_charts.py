@@ -41,6 +41,15 @@ def test_text_of_the_data_cannot_become_html() -> None:
     assert "50.0 % · 25.0 %" in shown and "&#x27; &#x27;" in shown
 
 
+def test_no_share_has_no_bar() -> None:
+    assert charts.values([("a", [0.5, 0.0])]).count('class="none"') == 1
+
+
+def test_one_value_has_no_spread() -> None:
+    assert not charts.spread([1.0] * 5, 1.0, 1.0, "all 1")
+    assert 'style="left:50.00%"' in charts.spread([0.0, 1.0, 2.0, 3.0, 4.0], 0.0, 4.0, "0 to 4")
+
+
 @pytest.mark.parametrize(
     "number, text",
     [
