@@ -21,7 +21,7 @@ estimator-train data bench: what a training waits for (disk, input or model), an
 
 Takes the flags of a job and times each stage of its input, its model on one batch over and over, and its training. It
 trains in a temporary directory; --model_dir and evaluation data are not looked at.
-Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
+Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted.
 """
 
 absl_flags.DEFINE_float("secs", 3.0, "Seconds for each measurement.", lower_bound=0.1)

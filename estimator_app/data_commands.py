@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import contextlib
+import os
 import shutil
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Optional
 
 from absl import flags
@@ -71,6 +73,24 @@ def require_arguments(args: Sequence[str], names: Sequence[str], command: str) -
             f"Expected {number}, {' and '.join(names)}, found {' '.join(map(repr, args)) or 'none'}. Quote a glob, so "
             f"that the shell does not expand it. Run {command} --help."
         )
+
+
+def make_folders(*folders: str) -> None:
+    """Makes the folders that are to be written to, unless they are there; before the work, so that none is in vain.
+
+    Raises:
+      SettingsError: one cannot be made or written to.
+    """
+    for folder in folders:
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise errors.SettingsError(
+                f"Expected {folder} to be a folder that can be written to, found: {error.strerror}. Choose another "
+                "one, or make room and permissions."
+            ) from error
 
 
 def width() -> int:

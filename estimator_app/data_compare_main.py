@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import functools
+import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -72,6 +73,8 @@ def _compare(
     from estimator_app.pages import compare, layout
     from input_fns import schema_constraints
 
+    if values.html:
+        data_commands.make_folders(os.path.dirname(values.html) or ".")
     constraints = schema_constraints.read(values.schema) if values.schema else None
     first, second = (_side(path, values) for path in (path_a, path_b))
     found = comparison.compare(first, second, values.max_drift, constraints, values.comparator)

@@ -61,14 +61,15 @@ def _describe(path: str, values: flags.FlagValues) -> list[str]:
     known, source = data_commands.open_source(settings, values.part)
     watch = functools.partial(row_progress.show, values.progress, sys.stderr)
     output_dir = values.output_dir
+    html = values.html or (os.path.join(output_dir, "statistics.html") if output_dir else "")
+    if html:
+        data_commands.make_folders(output_dir or ".", os.path.dirname(html) or ".")
     with contextlib.ExitStack() as stack:
         writer = None
         if output_dir:
-            os.makedirs(output_dir, exist_ok=True)
             bad_rows_path = os.path.join(output_dir, "bad_rows.csv")
             writer = stack.enter_context(bad_rows_lib.Writer(bad_rows_path))
         found = description.describe(source, settings, known, watch, writer)
-    html = values.html or (os.path.join(output_dir, "statistics.html") if output_dir else "")
     lines = data_tables.describe(found, data_commands.width())
     written = []
     if output_dir:

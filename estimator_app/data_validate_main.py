@@ -15,7 +15,7 @@ from estimator_app import data_commands, program
 from input_fns import errors
 
 if TYPE_CHECKING:
-    from input_fns import validation
+    from input_fns import schema_constraints, validation
 
 _USAGE = """
 estimator-train data validate PATH --schema=schema.pbtxt: everything that does not fit the schema, from one pass.
@@ -71,6 +71,17 @@ def main(args: Sequence[str]) -> int:
     return program.EXIT_FOUND if found.anomalies else 0
 
 
+def _check_environment(environment: str, constraints: schema_constraints.SchemaConstraints) -> None:
+    """Raises SettingsError for a name that the schema does not know, by which every column would be expected."""
+    of_columns = (name for column in constraints.columns.values() for name in column.environments)
+    known = dict.fromkeys((*constraints.environments, *of_columns))
+    if known and environment not in known:
+        raise errors.SettingsError(
+            f"Expected --environment to be one of the schema's ({', '.join(known)}), found {environment!r}. Correct "
+            "the name."
+        )
+
+
 def _validate(path: str, values: flags.FlagValues) -> tuple[validation.Validation, list[str]]:
     # Here, so that --help and a wrong flag answer at once.
     from estimator_app import row_progress
@@ -83,8 +94,12 @@ def _validate(path: str, values: flags.FlagValues) -> tuple[validation.Validatio
         watched_sources,
     )
 
+    if values.output_dir:
+        data_commands.make_folders(values.output_dir)
     expected = schema.read(values.schema, values.label_column, values.weight_column)
     constraints = schema_constraints.read(values.schema)
+    if values["environment"].present:
+        _check_environment(values.environment, constraints)
     earlier = statistics.read(values.statistics) if values.statistics else None
     # What the schema calls label and weight may be missing, so nothing is opened by them.
     settings = dataclasses.replace(
@@ -105,7 +120,6 @@ def _validate(path: str, values: flags.FlagValues) -> tuple[validation.Validatio
     kinds = f"{len(lines):,} {'anomaly' if len(lines) == 1 else 'anomalies'}"
     lines.append(f"{found.num_rows:,} rows, {kinds if lines else 'no anomaly'}")
     if values.output_dir:
-        os.makedirs(values.output_dir, exist_ok=True)
         anomalies_path = os.path.join(values.output_dir, "anomalies.pbtxt")
         anomalies.write(found.anomalies, anomalies_path, found.drifts)
         lines.append(f"anomalies  {anomalies_path}")

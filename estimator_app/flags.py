@@ -23,7 +23,9 @@ TF_VERBOSITY = ("error", "warning", "info", "debug")
 
 # Data.
 flags.DEFINE_string(
-    "data", _INPUT.data, "Packaged data set: census (with --model for tables) or mnist (mnist_mlp)."
+    "data",
+    _INPUT.data,
+    "Packaged data set: census (for models of tables) or mnist (for those of images).",
 )
 flags.DEFINE_string(
     "train_data",

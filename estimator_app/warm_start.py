@@ -60,7 +60,7 @@ def find(path: str) -> Origin:
     """Returns the newest checkpoint of a model directory, or the checkpoint of that path, with the job's schema.
 
     Raises:
-      WarmStartError: there is no checkpoint, or a vocabulary file of that job holds something else now.
+      WarmStartError: there is no checkpoint, it is damaged, or a vocabulary file of that job holds something else now.
     """
     checkpoint = tf.train.latest_checkpoint(path) if os.path.isdir(path) else path
     if not checkpoint or not os.path.exists(f"{checkpoint}.index"):
@@ -70,7 +70,13 @@ def find(path: str) -> Origin:
         )
     directory = os.path.dirname(checkpoint)
     known = [os.path.join(directory, name) for name in (job_dir.SCHEMA, job_dir.STATISTICS)]
-    shapes = _shapes(checkpoint)
+    try:
+        shapes = _shapes(checkpoint)
+    except tf.errors.OpError as error:
+        raise WarmStartError(
+            f"Expected --warm_start_from={path} to hold a whole checkpoint, found {checkpoint}.index damaged: "
+            f"{error.message}. Name another checkpoint."
+        ) from error
     if not all(map(os.path.exists, known)):
         return Origin(checkpoint, shapes)
     changed = job_dir.changed_vocabularies(directory)

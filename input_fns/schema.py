@@ -317,7 +317,9 @@ def read(path: str | os.PathLike[str], label_column: str = "", weight_column: st
         with open(path, encoding="utf-8") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise errors.SchemaError(f"Cannot read the schema {os.fspath(path)}: {error}.") from error
+        raise errors.SchemaError(
+            f"Cannot read the schema {os.fspath(path)}: {str(error).rstrip('.')}. Correct the path or the file."
+        ) from error
     return schema_proto.from_text(text, os.fspath(path), label_column, weight_column)
 
 

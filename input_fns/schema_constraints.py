@@ -73,7 +73,9 @@ def read(path: str | os.PathLike[str]) -> SchemaConstraints:
         with open(path, encoding="utf-8") as file:
             text_format.Parse(file.read(), message)
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise errors.SchemaError(f"Cannot read the schema {os.fspath(path)}: {error}.") from error
+        raise errors.SchemaError(
+            f"Cannot read the schema {os.fspath(path)}: {str(error).rstrip('.')}. Correct the path or the file."
+        ) from error
     everywhere = tuple(message.default_environment)
     return SchemaConstraints(
         {feature.name: _column(feature, everywhere) for feature in message.feature},

@@ -60,7 +60,8 @@ def from_text(text: str, path: str) -> statistics_lib.DatasetStatistics:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
         raise errors.InputError(
-            f"Cannot read the statistics {path}: {error}. Delete the file; the next pass over the data writes it anew."
+            f"Cannot read the statistics {path}: {str(error).rstrip(' .')}. Name another "
+            "file; that of a model directory is made anew if it is deleted."
         ) from error
     if len(message.datasets) != 1:
         raise errors.InputError(

@@ -91,6 +91,10 @@ def test_rows_that_do_not_fit_are_told_of(run_data, tmp_path):
         (["describe"], "Expected one argument, PATH, found none"),
         (["describe", "absent.csv"], "absent.csv"),
         (["describe", "x.csv", "--image_size=a,b"], "--image_size to be whole numbers such as 224"),
+        (
+            ["describe", __file__, "--format=csv", f"--html={__file__}/x.html"],
+            "test_data_describe.py to be a folder that can be written to, found: (File exists|Not a)",
+        ),
         (["bench", "--secs=nan"], "Expected a finite --secs, found nan. Leave it out for 3"),
     ],
 )

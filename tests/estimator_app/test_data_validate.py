@@ -55,6 +55,12 @@ def test_a_schema_is_needed(run_data):
     assert result.stderr.startswith("error: Expected --schema, the schema.pbtxt to hold the data")
 
 
+def test_an_environment_is_one_of_the_schemas(run_data, schema_path):
+    result = run_data("validate", "x.csv", f"--schema={schema_path}", "--environment=SERVNG")
+    assert result.returncode == 2
+    assert "one of the schema's (TRAINING, SERVING), found 'SERVNG'. Correct" in result.stderr
+
+
 def test_what_the_schema_decides_cannot_be_asked_for(run_data):
     result = run_data("validate", "x.csv", "--schema=schema.pbtxt", "--bad_rows=skip")
     assert result.returncode == 2

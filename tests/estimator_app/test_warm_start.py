@@ -233,6 +233,9 @@ def test_a_wrong_path_is_refused_before_the_data_is_read(make_settings, tmp_path
     with pytest.raises(warm_start.WarmStartError, match="--warm_start_from=.* found none there"):
         run_lib.run(settings)
     assert not (tmp_path / "job").exists()
+    (tmp_path / "model.ckpt-1.index").write_text("damaged")
+    with pytest.raises(warm_start.WarmStartError, match="whole checkpoint, found .* damaged: "):
+        warm_start.find(str(tmp_path / "model.ckpt-1"))
 
 
 def test_a_wrong_pattern_is_refused():
