@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
 import dataclasses
+import logging
 from typing import Any
 
 import numpy as np
@@ -74,10 +76,27 @@ def predict_locally(
     predictions = estimator.predict(
         input_fn, checkpoint_path=checkpoint_path, yield_single_examples=False
     )
+    with _without_guess():
+        answers = next(iter(predictions))
     return {
-        "/".join(key) if isinstance(key, tuple) else key: value
-        for key, value in next(iter(predictions)).items()
+        "/".join(key) if isinstance(key, tuple) else key: value for key, value in answers.items()
     }
+
+
+@contextlib.contextmanager
+def _without_guess() -> Iterator[None]:
+    """Leaves out the wheel's warning that predicting may never end (estimator.py): it looks for a dense tensor of a
+    dataset, and rows of lists alone have none."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "predict yields forever" not in record.getMessage()
+
+    logger = tf.get_logger()
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def _as_element(values: np.ndarray) -> Any:

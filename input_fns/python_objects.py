@@ -12,6 +12,7 @@ handed over:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+import inspect
 import sys
 from typing import Any
 
@@ -82,6 +83,7 @@ class PythonFormat:
     def _open(self, name: str) -> object_rows.Rows:
         made = self._objects[name]
         if callable(made):
+            _check_call(name, made)
             made = made()
         elif isinstance(made, (Iterator, pa.RecordBatchReader)):
             raise errors.FileError(
@@ -119,6 +121,25 @@ def from_object(
     """
     name = name or type(data).__name__
     return sources.Source(PythonFormat({name: data}), [name], label_column, weight_column, task)
+
+
+def _check_call(name: str, function: Callable[..., Any]) -> None:
+    """Raises FileError if the function cannot be called without arguments."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # one of C may not tell
+        return
+    needed = [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    if needed:
+        raise errors.FileError(
+            f"{name} needs the arguments {', '.join(needed)}. Expected a function without arguments; name one that "
+            "calls it with them."
+        )
 
 
 def _open(name: str, data: Any) -> object_rows.Rows:

@@ -367,6 +367,10 @@ def test_a_name_on_the_command_line(
             "rows_of_mine:tensors is a tf.data.Dataset of TensorSpec(shape=(), dtype=tf.int64, name=None). Expected",
         ),
         ("rows_of_mine:nothing", "rows_of_mine:nothing holds no row. Give it rows."),
+        (
+            "rows_of_mine:asks",
+            "rows_of_mine:asks needs the arguments path. Expected a function without arguments; name one that calls it",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused(
@@ -380,6 +384,7 @@ def test_what_cannot_be_read_is_refused(
         "def twice():\n    yield {'label': 1}, 2\n"
         "def endless():\n    return tf.data.Dataset.from_tensors({'x': 1}).repeat()\n"
         "def tensors():\n    return tf.data.Dataset.range(3)\n"
+        "def asks(path, *rest, size=3):\n    return []\n"
         "def nothing():\n    return tf.data.Dataset.from_tensors({'x': 1}).take(0)\n"
     )
     settings = settings_lib.InputSettings(train_data=name, label_column="y")
