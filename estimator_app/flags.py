@@ -37,7 +37,7 @@ flags.DEFINE_integer("batch_size", _INPUT.batch_size, "Rows a batch.")
 flags.DEFINE_integer(
     "shuffle_buffer",
     _INPUT.shuffle_buffer,
-    "Rows held for shuffling; bounds the memory of the input.",
+    "Rows held for shuffling, 1 GiB of them at most; bounds the memory of the input.",
 )
 flags.DEFINE_enum(
     "cache",

@@ -15,7 +15,7 @@ from estimator_app import settings as settings_lib
 from estimator_app import training
 from estimator_app.models import feature_parser, registry
 from estimator_app.models.problem import Problem
-from input_fns import files, formats, inference, row_streams, sources, stage_speed
+from input_fns import files, formats, inference, row_order, row_streams, sources, stage_speed
 
 _ENOUGH = 0.9  # of the model's own speed: then the input is not what one waits for
 _WARM_UP_STEPS = 20
@@ -118,7 +118,11 @@ def diagnose(
         secs,
         begin,
     )
-    held = data.settings.cache != "none" or scanned.num_rows <= data.settings.shuffle_buffer
+    row_bytes = block.nbytes / block.num_rows
+    held = data.settings.cache != "none" or (
+        scanned.num_rows <= data.settings.shuffle_buffer
+        and scanned.num_rows * row_bytes <= row_order.HELD_BYTES
+    )
     cached = None
     if not held:
         begin("cached")
@@ -128,7 +132,7 @@ def diagnose(
     constant, with_input = _train(model, data, settings, secs, begin)
     return Diagnosis(
         num_rows=scanned.num_rows,
-        row_bytes=block.nbytes / block.num_rows,
+        row_bytes=row_bytes,
         format="" if settings.input.data else _format_of(settings, source),
         batch_size=settings.input.batch_size,
         first_pass=first_pass,

@@ -21,10 +21,15 @@ class ArrowFormat:
 
     def columns(self, path: str) -> tuple[str, ...]:
         """The columns, from the file's schema."""
-        if not self.shards(path):
-            raise errors.EmptyFileError(f"{path} holds no row. Remove the file or give it rows.")
+        shards = self.shards(path)
         with _open(path) as reader:
-            return arrow_tables.check_columns(path, reader.schema)
+            if isinstance(reader, pa.RecordBatchStreamReader):
+                has_rows = any(batch.num_rows for batch in reader)
+            else:
+                has_rows = bool(shards)
+        if not has_rows:
+            raise errors.EmptyFileError(f"{path} holds no row. Remove the file or give it rows.")
+        return read_columns(path)
 
     def shards(self, path: str) -> tuple[blocks.Shard, ...]:
         """The record batches of a file; a stream is read from its start only, so it is one part."""
@@ -47,6 +52,12 @@ class ArrowFormat:
             else:
                 batches = iter([reader.get_batch(shard.part)])
             yield from arrow_tables.to_blocks(shard.path, shard.first_row, batches, columns)
+
+
+def read_columns(path: str) -> tuple[str, ...]:
+    """The columns, of a file without rows as well."""
+    with _open(path) as reader:
+        return arrow_tables.check_columns(path, reader.schema)
 
 
 def make(settings: settings_lib.InputSettings, role: str) -> ArrowFormat:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from input_fns import blocks, errors, list_cells
+from input_fns import blocks, column_names, errors, list_cells
 
 BLOCK_ROWS = 8192
 
@@ -23,14 +23,14 @@ def check_columns(path: str, schema: pa.Schema) -> tuple[str, ...]:
     names = tuple(schema.names)
     if not names:
         raise errors.FileError(f"{path} has no column. Remove the file or make it again.")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = column_names.repeated(names)
     if twice:
         raise errors.FileError(
             f"{path} names {', '.join(map(repr, twice))} more than once. Rename or remove the columns that repeat."
         )
     for field in schema:
         inner = field.type.value_type if list_cells.is_list(field.type) else field.type
-        if pa.types.is_nested(inner):
+        if pa.types.is_nested(inner) or pa.types.is_interval(inner):
             raise errors.SchemaError(
                 f"{path}: column {field.name!r} is of type {field.type}. Expected numbers, text, times, or lists of "
                 "them; flatten the column, or leave it out."
@@ -100,6 +100,14 @@ def to_cells(path: str, name: str, column: pa.Array) -> pa.Array | np.ndarray:
     return column if stacked is None else stacked
 
 
+def as_numbers(values: np.ndarray) -> np.ndarray:
+    """Numbers and truth values as int64 or, if they are fractions or past the largest int64, float32."""
+    is_past = values.dtype == np.uint64 and (values > np.iinfo(np.int64).max).any()
+    return values.astype(
+        np.float32 if values.dtype.kind == "f" or is_past else np.int64, copy=False
+    )
+
+
 def _stack(column: pa.Array) -> np.ndarray | None:
     """Lists of numbers of one length as `[n, length]`; None for others."""
     lengths = pc.list_value_length(column)
@@ -113,8 +121,7 @@ def _stack(column: pa.Array) -> np.ndarray | None:
         or pa.types.is_boolean(flat.type)
     ):
         return None
-    dtype = np.float32 if pa.types.is_floating(flat.type) else np.int64
-    return flat.to_numpy(zero_copy_only=False).astype(dtype, copy=False).reshape(-1, low)
+    return as_numbers(flat.to_numpy(zero_copy_only=False)).reshape(-1, low)
 
 
 def _from_views(column: pa.Array, kind: pa.DataType) -> pa.Array:

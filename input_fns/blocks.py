@@ -8,6 +8,8 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
+_VALUE_BYTES = 60  # of a byte string in memory beside its text
+
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
@@ -90,8 +92,10 @@ class Strings:
 
     @property
     def nbytes(self) -> int:
-        """What the codes take in memory, the values left out."""
-        return self.codes.nbytes
+        """About what they take in memory."""
+        if self.fixed:  # all blocks have the same values
+            return self.codes.nbytes
+        return self.codes.nbytes + sum(map(len, self.values)) + _VALUE_BYTES * len(self.values)
 
     def compact(self) -> Strings:
         """The same rows without the strings that none of them has, when those are many."""
@@ -139,7 +143,7 @@ class Lists:
 
     @property
     def nbytes(self) -> int:
-        """What it takes in memory, the values of text left out."""
+        """About what they take in memory."""
         return self.offsets.nbytes + self.values.nbytes
 
     def compact(self) -> Lists:
@@ -188,7 +192,7 @@ class Block:
 
     @property
     def nbytes(self) -> int:
-        """What the columns take in memory, the values of text left out."""
+        """About what the columns take in memory."""
         return sum(column.nbytes for column in self.columns.values())
 
     def compact(self) -> Block:

@@ -73,8 +73,9 @@ def parse_text(cells: pa.Array, trim: bool = False) -> Text:
         trim: whether white space around a value is dropped.
     """
     bad = np.zeros(len(cells), bool)
+    cells = as_bytes(cells)  # a file's own text need not be UTF-8
     try:
-        values = _plain(cells).cast(pa.string())
+        values = cells.cast(pa.string())  # looks at bytes, not at text
     except pa.ArrowInvalid:
         decoded = [_decode(cell) for cell in cells.to_pylist()]
         bad = np.array([value is None for value in decoded])
@@ -116,8 +117,20 @@ def parse_numbers(cells: pa.Array) -> Numbers:
     return Numbers(values, text.missing, bad | text.bad)
 
 
-def _plain(cells: pa.Array) -> pa.Array:
-    return cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
+def as_bytes(cells: pa.Array) -> pa.Array:
+    """Text, and lists of it, as bytes that nobody takes for UTF-8; other cells as they are, but no dictionary."""
+    types = pa.types
+    if types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if types.is_string(cells.type):
+        return cells.cast(pa.binary())
+    if types.is_large_string(cells.type):
+        return cells.cast(pa.large_binary())
+    if types.is_list(cells.type) and types.is_string(cells.type.value_type):
+        return cells.cast(pa.list_(pa.binary()))
+    if types.is_large_list(cells.type) and types.is_string(cells.type.value_type):
+        return cells.cast(pa.large_list(pa.binary()))
+    return cells
 
 
 def _typed_numbers(cells: pa.Array) -> Numbers:
@@ -129,7 +142,8 @@ def _typed_numbers(cells: pa.Array) -> Numbers:
             return Numbers(values, missing, np.zeros(len(cells), bool))
         except pa.ArrowInvalid:  # unsigned, past the largest int64
             pass
-    values = _to_numpy(_filled(cells.cast(pa.float64()), 0.0))
+    # Whole numbers beyond 2^53 lose their last digits, which is no error here.
+    values = _to_numpy(_filled(cells.cast(pa.float64(), safe=False), 0.0))
     undefined = np.isnan(values)
     bad = np.abs(values) > _FLOAT32_MAX
     if undefined.any() or bad.any():

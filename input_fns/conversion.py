@@ -74,6 +74,8 @@ class Converter:
     def convert_column(self, raw: blocks.RawBlock, feature: schema_lib.Feature) -> Converted:
         """The column of that feature, label or weight."""
         cells = raw.cells[feature.name]
+        if isinstance(cells, np.ndarray) and cells.ndim == 1:
+            cells = pa.array(cells)  # single values may be classes or text to the schema
         if feature.is_list:
             return list_column(_require_lists(raw, feature), feature.dtype)
         if isinstance(cells, np.ndarray):
@@ -145,6 +147,11 @@ def list_column(cells: pa.Array | np.ndarray, dtype: str | None) -> Converted:
         else:
             values, bad, expected = _to_dtype(numbers, dtype)
             expected = {"a number": "numbers", "a whole number": "whole numbers"}[expected]
+        if values.dtype == np.int64 and (smallest := values == np.iinfo(np.int64).min).any():
+            bad, expected = (
+                bad | smallest,
+                f"{expected} above -2^63",
+            )  # which fills lists up in a plain tensor
     return Converted(
         blocks.from_lengths(lengths, values),
         lengths == 0,
@@ -243,7 +250,7 @@ def _to_dtype(numbers: cells_lib.Numbers, dtype: str) -> tuple[np.ndarray, np.nd
 
 def _require_lists(raw: blocks.RawBlock, feature: schema_lib.Feature) -> pa.Array | np.ndarray:
     cells = raw.cells[feature.name]
-    if isinstance(cells, np.ndarray) and cells.ndim != 2:
+    if isinstance(cells, np.ndarray) and cells.ndim > 2:
         raise errors.SchemaError(
             f"{raw.path}: {feature.name!r} has shape {cells.shape[1:]}, the schema says lists (value_count). Give it "
             "that shape in the schema."
@@ -254,10 +261,7 @@ def _require_lists(raw: blocks.RawBlock, feature: schema_lib.Feature) -> pa.Arra
 def _shaped_column(path: str, cells: pa.Array, feature: schema_lib.Feature) -> Converted:
     """A column of fixed shape, of lists that are not all of one length."""
     if feature.dtype == "string":
-        raise errors.SchemaError(
-            f"{path}: the schema gives {feature.name!r}, which is text, the shape {feature.shape}. Give it a "
-            "value_count instead, as lists of text have it."
-        )
+        raise _no_shape_for_text(path, feature)
     size = math.prod(feature.shape)
     lengths, flat = list_cells.flatten(cells)
     if not list_cells.is_list(cells.type) and size > 1 and len(flat):
@@ -280,6 +284,13 @@ def _shaped_column(path: str, cells: pa.Array, feature: schema_lib.Feature) -> C
     return Converted(shaped, missing, bad, f"a list of {size} {kind}")
 
 
+def _no_shape_for_text(path: str, feature: schema_lib.Feature) -> errors.SchemaError:
+    return errors.SchemaError(
+        f"{path}: the schema gives {feature.name!r}, which is text, the shape {feature.shape}. Give it a value_count "
+        "instead, as lists of text have it."
+    )
+
+
 def _check_typed(path: str, cells: np.ndarray, feature: schema_lib.Feature) -> Converted:
     if cells.shape[1:] == (math.prod(feature.shape),):
         cells = cells.reshape(-1, *feature.shape)  # a list, whose shape the schema alone knows
@@ -288,11 +299,14 @@ def _check_typed(path: str, cells: np.ndarray, feature: schema_lib.Feature) -> C
             f"{path}: {feature.name!r} has shape {cells.shape[1:]}, the schema says "
             f"{feature.shape}. Correct the schema's shape."
         )
+    if feature.dtype == "string":
+        raise _no_shape_for_text(path, feature)
     none = np.zeros(len(cells), bool)
     bad, expected = not_finite(cells), FINITE
     if feature.dtype == "int64" and cells.dtype.kind == "f":
-        bad, expected = bad | _any_of_row(cells != np.floor(cells)), "whole numbers"
-        cells = np.where(np.isfinite(cells), cells, 0)
+        unfit = (cells != np.floor(cells)) | (np.abs(cells) >= 2.0**63)
+        bad, expected = bad | _any_of_row(unfit), "whole numbers"
+        cells = np.where(np.isfinite(cells) & ~unfit, cells, 0)
     return Converted(cells.astype(feature.dtype, copy=False), none, bad, expected)
 
 
@@ -311,7 +325,7 @@ def cell_text(cells: pa.Array | np.ndarray, index: int) -> str:
     """A cell as a person reads it."""
     if isinstance(cells, np.ndarray):
         return str(cells[index])
-    value = cells[index].as_py()
+    value = cells_lib.as_bytes(cells.slice(index, 1))[0].as_py()
     if value is None:
         return ""
     if isinstance(value, list):

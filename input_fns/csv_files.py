@@ -14,10 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from input_fns import blocks, errors, files
+from input_fns import blocks, column_names, errors, files
 from input_fns import settings as settings_lib
 
 _BLOCK_BYTES = 1 << 20
+# Python's module reads the first row; of the others Arrow takes cells of up to a block.
+csv.field_size_limit(max(csv.field_size_limit(), _BLOCK_BYTES))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,7 @@ class CsvFormat:
             raise errors.EmptyFileError(
                 f"{path} holds a header and no row. Remove the file or give it rows."
             )
-        twice = sorted({name for name in header if header.count(name) > 1})
+        twice = column_names.repeated(header)
         if twice:
             where = "--columns" if self.names else f"{path}"
             raise errors.FileError(

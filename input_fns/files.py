@@ -10,6 +10,7 @@ from collections.abc import Callable
 import errno
 import glob
 import io
+import json
 import os
 from typing import Any, BinaryIO
 
@@ -96,6 +97,18 @@ def open_stream(path: str) -> pa.NativeFile:
         if start.startswith(magic):
             return pa.CompressedInputStream(raw, name)
     return raw
+
+
+def read_json_object(file: BinaryIO) -> dict[str, Any]:
+    """The JSON object that the file holds.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    found = json.load(file)
+    if not isinstance(found, dict):
+        raise ValueError(f"it holds a {type(found).__name__} and no object")
+    return found
 
 
 def unreadable(path: str, error: Exception, expected: str) -> errors.FileError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-import json
 from typing import Any
 
 from input_fns import arrow_files, blocks, errors, files, formats
@@ -32,7 +31,7 @@ class HuggingFaceFormat:
     def columns(self, path: str) -> tuple[str, ...]:
         """The columns, from the schema of the first file."""
         shards = self.shards(path)
-        names = self._arrow.columns(self._files(path)[0]) if shards else ()
+        names = arrow_files.read_columns(self._files(path)[0]) if shards else ()
         if not any(True for shard in shards for _ in self.read(shard, names)):
             raise errors.EmptyFileError(f"{path} holds no row. Remove the folder or give it rows.")
         return names
@@ -73,7 +72,10 @@ class HuggingFaceFormat:
                 f"{folder} keeps the choice and order of its rows in a file of its own, as old versions did. Save it "
                 "again: load_from_disk(...).flatten_indices().save_to_disk(...)."
             )
-        return [f"{folder}/{file['filename']}" for file in state["_data_files"]]
+        try:
+            return [f"{folder}/{file['filename']}" for file in state["_data_files"]]
+        except (KeyError, TypeError) as error:
+            raise files.unreadable(f"{folder}/state.json", error, _EXPECTED) from error
 
 
 def make(settings: settings_lib.InputSettings, role: str) -> HuggingFaceFormat:
@@ -85,7 +87,13 @@ def make(settings: settings_lib.InputSettings, role: str) -> HuggingFaceFormat:
 def _read_splits(folder: str) -> list[str] | None:
     """The splits of a dataset dict; None for another folder."""
     found = _read_json(f"{folder}/dataset_dict.json")
-    return None if found is None else list(found["splits"])
+    if found is None:
+        return None
+    splits = found.get("splits")
+    if not isinstance(splits, list):
+        fault = ValueError("it lists no splits")
+        raise files.unreadable(f"{folder}/dataset_dict.json", fault, _EXPECTED)
+    return splits
 
 
 def _choose_split(folder: str, role: str) -> str:
@@ -97,9 +105,8 @@ def _read_json(path: str) -> dict[str, Any] | None:
     """The object in that file; None if there is none."""
     try:
         with files.open_raw(path) as file:
-            found: dict[str, Any] = json.load(file)
+            return files.read_json_object(file)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise files.unreadable(path, error, _EXPECTED) from error
-    return found

@@ -49,6 +49,10 @@ def check_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
                 f"{path}: array {name!r} is {array.dtype} of shape {array.shape}. Expected numbers, or text of "
                 "one dimension."
             )
+        if not array.size:
+            raise errors.FileError(
+                f"{path}: array {name!r} of shape {array.shape} holds no value. Expected one or more a row; leave it out."
+            )
 
 
 def to_blocks(
@@ -94,7 +98,7 @@ def from_array(path: str, name: str, values: np.ndarray) -> pa.Array | np.ndarra
         return pa.array(values.astype(values.dtype.newbyteorder("="), copy=False))
     if values.dtype == np.uint8 and values.ndim > 2:
         return values.astype(np.float32) / np.float32(255)
-    return values.astype(np.float32 if values.dtype.kind == "f" else np.int64)
+    return arrow_tables.as_numbers(values)
 
 
 def from_values(path: str, name: str, values: Sequence[Any]) -> pa.Array | np.ndarray:
@@ -166,7 +170,9 @@ def _to_bytes(value: Any) -> bytes | None:
         return value.isoformat().encode()
     if isinstance(value, (bool, np.bool_)):
         return b"1" if value else b"0"
-    return str(value).encode("utf-8", "surrogateescape")
+    return str(value).encode(
+        "utf-8", "surrogatepass"
+    )  # half a pair is no UTF-8, which is found later
 
 
 def _stack(path: str, name: str, values: Sequence[Any]) -> pa.Array | np.ndarray:

@@ -8,13 +8,14 @@ import logging
 import numpy as np
 
 from input_fns import bad_rows as bad_rows_lib
-from input_fns import blocks, column_scans, conversion, errors, label_scans
+from input_fns import blocks, column_scans, conversion, errors, histograms, label_scans
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources
 from input_fns import statistics as statistics_lib
 
 _EXAMPLES = 10
+_MANY_COLUMNS = 100  # from here on a column's statistics are shorter
 
 _logger = logging.getLogger(__name__)
 
@@ -82,17 +83,27 @@ def scan(
             for name, column in columns.items():
                 column.update(raw, converted[name], good)
     if not count:
+        if not examples:
+            raise errors.EmptyFileError(f"{', '.join(source.files)} holds no row. Give it rows.")
         raise errors.InputError(
             f"None of the {bad_count} rows of {', '.join(source.files)} fits. The first: row "
             f"{examples[0].row}, expected {examples[0].expected}, found {examples[0].value!r}."
         )
     if bad_count:
         _logger.info("%d bad rows were left out, %d rows are used.", bad_count, count)
+    summaries = [column.summary() for column in columns.values()]
+    if len(summaries) > _MANY_COLUMNS:  # else a table of 784 pixels has 11 MB of statistics
+        summaries = [
+            (
+                dataclasses.replace(summary, quantiles=histograms.coarser(summary.quantiles))
+                if isinstance(summary, statistics_lib.NumericStatistics)
+                else summary
+            )
+            for summary in summaries
+        ]
     return ScanResult(
         _to_schema(columns, source),
-        statistics_lib.DatasetStatistics(
-            count, tuple(column.summary() for column in columns.values())
-        ),
+        statistics_lib.DatasetStatistics(count, tuple(summaries)),
         count,
         bad_count,
         tuple(examples),

@@ -72,20 +72,18 @@ def make(settings: settings_lib.InputSettings, role: str) -> JsonLinesFormat:
 
 def _line_blocks(path: str) -> Iterator[tuple[int, list[bytes]]]:
     """The number of its first line, from 1, and the lines of each block."""
-    number, rest = 1, b""
+    number = 1
+    pieces: list[bytes] = []  # of a line whose end has not come
     try:
         with files.open_stream(path) as stream:
-            while True:
-                data = stream.read(_BLOCK_BYTES)
-                lines = (rest + data).split(b"\n")
-                rest = lines.pop()
-                if not data:
-                    lines = [rest] if rest else []
-                if lines:
+            while data := stream.read(_BLOCK_BYTES):
+                pieces.append(data)
+                if b"\n" in data:
+                    *lines, rest = b"".join(pieces).split(b"\n")
                     yield number, lines
-                number += len(lines)
-                if not data:
-                    return
+                    number, pieces = number + len(lines), [rest]
+        if last := b"".join(pieces):
+            yield number, [last]
     except files.DAMAGE as error:
         raise files.unreadable(path, error, _EXPECTED) from error
 
@@ -96,6 +94,8 @@ def _read_fast(
     """The lines as Arrow understands them; None if there is any that it does not, or that gives a column another type
     than the lines before."""
     data = b"\n".join(lines)
+    if not _is_utf8(data):  # Arrow does not look
+        return None
     try:
         table = _read_typed(data, known)
         # Arrow takes some text for a time, in one block and not in the next.
@@ -206,7 +206,7 @@ def _find_fault(
         if name in lists:
             try:
                 pa.array([cell], lists[name])
-            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
                 is_text = lists[name].value_type == pa.string()
                 return name, f"a list of {'text' if is_text else 'numbers'}"
         elif isinstance(cell, (dict, list)):
@@ -219,13 +219,24 @@ def _as_cell(value: Any) -> bytes | None:
         return None
     if isinstance(value, bool):
         return b"1" if value else b"0"
-    return (value if isinstance(value, str) else json.dumps(value)).encode()
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode(
+        "utf-8", "surrogatepass"
+    )  # half a pair is no UTF-8, which who reads the column finds
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _parse(line: bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of brackets in thousands
         return None
 
 

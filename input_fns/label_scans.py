@@ -111,7 +111,10 @@ class LabelScan(column_scans.ColumnScan):
             high = len(classes) - 1
             return schema_lib.Feature(self.name, "int64", low=0, high=high, categorical=True)
         if self.is_number:
-            classes = tuple(sorted(classes, key=lambda text: (float(text), text)))
+            # As the data has them, such as 0x1F; true and false are no numbers as text and stand in this order anyway.
+            texts = pa.array(classes, pa.string()).cast(pa.binary())
+            values = cells_lib.parse_numbers(texts).values.tolist()
+            classes = tuple(name for _, name in sorted(zip(values, classes)))
         return schema_lib.Feature(self.name, "string", vocabulary=classes)
 
     def _decide_multi_label(self) -> schema_lib.Feature:

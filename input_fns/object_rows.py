@@ -225,7 +225,10 @@ def _as_array(values: Any) -> np.ndarray:
 def _series_to_cells(path: str, name: str, series: Any) -> pa.Array | np.ndarray:
     if series.dtype == object:
         return in_memory.from_values(path, name, series.tolist())
-    array = pa.Array.from_pandas(series)
+    try:
+        array = pa.Array.from_pandas(series)
+    except pa.ArrowException:  # such as sparse columns
+        return in_memory.from_values(path, name, series.astype(object).tolist())
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if list_cells.is_list(array.type):

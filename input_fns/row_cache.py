@@ -7,11 +7,13 @@ and renamed, and used again while the data, the schema and what is read of it ar
 from __future__ import annotations
 
 from collections.abc import Iterator
+import contextlib
 import itertools
 import json
 import logging
 import os
 import shutil
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,6 @@ from input_fns import settings as settings_lib
 _INDEX = "rows.json"
 _LAYOUT = 2  # of the files; those of another layout are written anew
 _MAX_VALUES = 1_000_000  # different values of a text column, which are held in memory
-_VALUE_BYTES = 60  # of a value in memory beside its text
 
 _logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def hold(
     stream = reader.read()
     for block in stream:
         held.append(block)
-        size += nbytes(block)
+        size += block.nbytes
         if limit is not None and size > limit:
             break
     else:
@@ -67,16 +68,6 @@ def hold(
     return None, itertools.chain(held, stream)
 
 
-def nbytes(block: blocks.Block) -> int:
-    """What a block takes in memory, its text's values included."""
-    size = block.nbytes
-    for column in block.columns.values():
-        texts = column.values if isinstance(column, blocks.Lists) else column
-        if isinstance(texts, blocks.Strings):
-            size += sum(map(len, texts.values)) + _VALUE_BYTES * len(texts.values)
-    return size
-
-
 def _in_files(reader: row_streams.Reader, settings: settings_lib.InputSettings) -> blocks.Block:
     if not settings.cache_dir:
         raise errors.SettingsError(
@@ -84,22 +75,27 @@ def _in_files(reader: row_streams.Reader, settings: settings_lib.InputSettings) 
         )
     directory = os.path.join(settings.cache_dir, f"rows-{reader.place[:16]}")
     fingerprint = reader.fingerprint
-    if fingerprint is None or _read_index(directory).get("fingerprint") != fingerprint:
-        temporary = f"{directory}.tmp-{os.getpid()}"
+    if fingerprint is not None and _read_index(directory).get("fingerprint") == fingerprint:
+        with contextlib.suppress(FileNotFoundError):  # another job is just replacing them
+            return _open(directory)
+    try:
+        os.makedirs(settings.cache_dir, exist_ok=True)
+        temporary = tempfile.mkdtemp(prefix=f"{directory}.", suffix=".tmp")
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
-            os.makedirs(temporary)
             _write(temporary, reader.read(), fingerprint)
+            # What is mapped stays when the files are moved, or removed because another job was the first.
+            block = _open(temporary)
             shutil.rmtree(directory, ignore_errors=True)
-            os.replace(temporary, directory)
-        except OSError as error:
-            raise errors.SettingsError(
-                f"Expected to write the cache {directory}, found: {error.strerror or error}. Make room or choose "
-                "another --cache_dir."
-            ) from error
+            with contextlib.suppress(OSError):
+                os.replace(temporary, directory)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    return _open(directory)
+    except OSError as error:
+        raise errors.SettingsError(
+            f"Expected to write the cache {directory}, found: {error.strerror or error}. Make room or choose another "
+            "--cache_dir."
+        ) from error
+    return block
 
 
 def _write(directory: str, stream: Iterator[blocks.Block], fingerprint: str | None) -> None:

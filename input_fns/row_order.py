@@ -6,6 +6,7 @@ training was interrupted. So a place in it is three numbers, `Position`, and can
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 import dataclasses
 
@@ -15,7 +16,7 @@ from input_fns import balance, blocks, row_cache, row_streams
 from input_fns import settings as settings_lib
 from input_fns import shuffle_window
 
-HELD_BYTES = 1 << 30  # of rows that need not be held, what is held nevertheless
+HELD_BYTES = 1 << 30  # of rows that are held to be shuffled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,7 @@ class RowOrder:
             start = Position(drawn)  # type: ignore[arg-type]
         self._start, self._repeats = start, repeats
         self._cached: blocks.Block | None = None
-        # (epoch, rows given before it, since the start)
+        # (epoch, rows given before it, since the start); those between two of them are of one size
         self._epochs = [(start.epoch, -start.rows)]
 
     def super_batches(self) -> Iterator[blocks.Block]:
@@ -76,7 +77,14 @@ class RowOrder:
     def position(self, batches: int) -> Position:
         """Where the training stands that has taken so many batches of the iteration that began last."""
         rows = batches * self._settings.batch_size
-        epoch, before = max(pair for pair in self._epochs if pair[1] <= rows)
+        epochs = list(self._epochs)  # a thread of tf.data may be adding some
+        index = bisect.bisect_right(epochs, rows, key=lambda pair: pair[1]) - 1
+        epoch, before = epochs[index]
+        if index + 1 < len(epochs):
+            following, end = epochs[index + 1]
+            size = (end - before) // (following - epoch)
+            passed = (rows - before) // size
+            epoch, before = epoch + passed, before + passed * size
         return Position(self._start.seed, epoch, rows - before)
 
     def cut(self, block: blocks.Block) -> Iterator[blocks.Block]:
@@ -121,7 +129,7 @@ class RowOrder:
         parts, rest = row_streams.load(
             self._reader.read(self._rng(0, "files")),
             settings.shuffle_buffer,
-            HELD_BYTES if self._reader.is_indexed else None,
+            HELD_BYTES,
         )
         return blocks.concat(parts) if parts and next(rest, None) is None else None
 
@@ -158,10 +166,17 @@ class RowOrder:
             stream = (block[self._repeats.draw(block, rng)] for block in stream)
         if not window or self._reader.is_indexed:
             return stream  # indexed rows come in random order, so none has to be held
-        return shuffle_window.shuffle_window(stream, self._chunk, window, rng)
+        return shuffle_window.shuffle_window(stream, self._chunk, window, HELD_BYTES, rng)
 
     def _end_epoch(self, epoch: int, count: int) -> None:
-        self._epochs.append((epoch + 1, self._epochs[-1][1] + count))
+        end = self._epochs[-1][1] + count
+        if len(self._epochs) > 1:
+            (first, begin), (last, before) = self._epochs[-2:]
+            # A table of ten rows has millions of epochs.
+            if before - begin == count * (last - first):
+                self._epochs[-1] = (epoch + 1, end)
+                return
+        self._epochs.append((epoch + 1, end))
 
     def _rng(self, epoch: int, what: str) -> np.random.Generator:
         key = (epoch, ("files", "rows").index(what))

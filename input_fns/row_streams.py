@@ -144,21 +144,21 @@ def require_rows(count: int) -> None:
 
 
 def load(
-    stream: Iterator[blocks.Block], max_rows: int, max_bytes: int | None = None
+    stream: Iterator[blocks.Block], max_rows: int, max_bytes: int
 ) -> tuple[list[blocks.Block], Iterator[blocks.Block]]:
     """The first rows of a stream and what is left of it.
 
     Args:
         stream: gives the rows.
         max_rows: how many rows to take in, up to a block.
-        max_bytes: how many bytes of numbers to take in, likewise; None means all.
+        max_bytes: how many bytes to take in, likewise.
     """
     held, rows, size = [], 0, 0
     for block in stream:
         held.append(block)
         rows += block.num_rows
         size += block.nbytes
-        if rows >= max_rows or (max_bytes is not None and size >= max_bytes):
+        if rows >= max_rows or size >= max_bytes:
             break
     return held, stream
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from input_fns import dates, errors
+from input_fns import column_names, dates, errors
 
 DTYPES = ("string", "int64", "float32")
 KINDS = ("", "text", "date")
@@ -123,8 +123,7 @@ class Schema:
     multi_label: bool = False
 
     def __post_init__(self) -> None:
-        names = [column.name for column in self.columns]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = column_names.repeated(column.name for column in self.columns)
         if twice:
             raise errors.SchemaError(f"The schema names {', '.join(twice)} more than once.")
         if self.multi_label:

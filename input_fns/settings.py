@@ -43,7 +43,7 @@ class InputSettings:
         task: "classification", "regression", "multi_label" (0 and 1 of classes that do not exclude each other), or
             "auto" to tell from the label's values.
         batch_size: examples a batch.
-        shuffle_buffer: rows held in memory to shuffle training data; 0 keeps the files' order.
+        shuffle_buffer: rows held in memory to shuffle training data, 1 GiB of them at most; 0 keeps the files' order.
         cache: whether all rows are held ready after the first pass: "none" of more than `shuffle_buffer`, in "memory",
             in a "file" of `cache_dir` that is mapped into memory, or "auto": in memory up to `cache_limit_gb`, else in
             a file.

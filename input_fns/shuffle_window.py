@@ -7,6 +7,7 @@ twice, in and out, however large the window is.
 from __future__ import annotations
 
 from collections.abc import Iterator
+import itertools
 
 import numpy as np
 
@@ -14,7 +15,11 @@ from input_fns import blocks
 
 
 def shuffle_window(
-    stream: Iterator[blocks.Block], chunk: int, window: int, rng: np.random.Generator
+    stream: Iterator[blocks.Block],
+    chunk: int,
+    window: int,
+    max_bytes: int,
+    rng: np.random.Generator,
 ) -> Iterator[blocks.Block]:
     """The stream's rows, drawn from a window that moves over it.
 
@@ -25,11 +30,17 @@ def shuffle_window(
         stream: the rows.
         chunk: rows a block, up to the end of the stream.
         window: rows among which is drawn.
+        max_bytes: of the window, which has fewer rows if those of the first block say that it would take more.
         rng: draws.
     """
-    window = max(window, chunk)
+    stream = (block for block in stream if block.num_rows)
+    first = next(stream, None)
+    if first is None:
+        return
+    row_bytes = max(1, first.nbytes // first.num_rows)
+    window = max(chunk, min(window, max_bytes // row_bytes))
     cut = max(chunk, window // 2 // chunk * chunk)
-    places: dict[str, _Column] = {}
+    places = {name: _make(column, window) for name, column in first.columns.items()}
 
     def take(chosen: np.ndarray) -> blocks.Block:
         return blocks.Block(
@@ -37,9 +48,7 @@ def shuffle_window(
         )
 
     free = np.arange(window)
-    for block in stream:
-        if not places:
-            places = {name: _make(column, window) for name, column in block.columns.items()}
+    for block in itertools.chain([first], stream):
         while block.num_rows:
             now, free = free[: block.num_rows], free[block.num_rows :]
             for name, column in block.columns.items():

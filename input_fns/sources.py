@@ -116,7 +116,7 @@ class Source:
 
         Raises:
             FileError: a file is unusable.
-            SchemaError: a file lacks the label or the weight.
+            SchemaError: a file lacks the label or the weight, or the name of a column.
         """
         self._format = file_format
         self.files, self.task, self.role = tuple(paths), task, role
@@ -128,6 +128,11 @@ class Source:
         self.label_columns = schema_lib.split_names(label_column, self.column_names)
         roles = [*(("label", name) for name in self.label_columns), ("weight", weight_column)]
         for path, header in self._headers.items():
+            if "" in header:
+                raise errors.SchemaError(
+                    f"Expected a name for each column of {path}, found none for column {header.index('') + 1}. Name it, "
+                    "or leave it out: pandas writes its index with to_csv() and not with to_csv(index=False)."
+                )
             for role, name in roles:
                 if name and name not in header:
                     raise errors.SchemaError(
@@ -137,9 +142,11 @@ class Source:
 
     def check_columns(self, needed: Sequence[str], known: Sequence[str]) -> None:
         """Raises SchemaError, with the file's name, if one misses a needed column or has one that is not known."""
+        all_known = set(known)
         for path, header in self._headers.items():
-            missing = [name for name in needed if name not in header]
-            unknown = [name for name in header if name not in known]
+            there = set(header)
+            missing = [name for name in needed if name not in there]
+            unknown = [name for name in header if name not in all_known]
             if missing:
                 raise errors.SchemaError(
                     f"{path} misses the column{_plural(missing)} {_quote(missing)}. Its columns "

@@ -11,7 +11,7 @@ import time
 
 import tensorflow as tf
 
-from input_fns import files, pipeline, row_order, row_streams
+from input_fns import batching, files, pipeline, row_order, row_streams
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources
@@ -70,7 +70,7 @@ def measure(
     add("read", "cells of the format", raw)
     typed = (block.num_rows for _ in itertools.count() for block in reader.read())
     add("type", "values of the schema", typed)
-    size = pipeline.super_batch(schema.columns, settings.batch_size)
+    size = batching.super_batch(schema.columns, settings.batch_size)
     order = row_order.RowOrder(reader, settings, True, size)
     add("order", "rows in their order", (b.num_rows for b in order.super_batches()), untimed=1)
     begin("dataset")

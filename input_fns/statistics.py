@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 
 from input_fns import errors, histograms
@@ -23,7 +24,7 @@ class NumericStatistics:
         high: largest value.
         zeros: values that are 0.
         histogram: the values in buckets of the same width; empty in files of earlier versions.
-        quantiles: buckets that hold the same number of values each, likewise.
+        quantiles: buckets that hold the same number of values each, likewise; 100, of a table of many columns 20.
     """
 
     name: str
@@ -103,11 +104,14 @@ class DatasetStatistics:
         Raises:
             InputError: there is none; the sentence lists the known ones.
         """
-        for column in self.columns:
-            if column.name == name:
-                return column
+        if name in self._by_name:
+            return self._by_name[name]
         known = ", ".join(column.name for column in self.columns)
         raise errors.InputError(f"No statistics of column {name!r}. Known columns: {known}.")
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, NumericStatistics | StringStatistics]:
+        return {column.name: column for column in self.columns}
 
     def missing_share(self, name: str) -> float:
         """Of all rows the share without a value in that column."""

@@ -4,6 +4,7 @@ needed."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+import contextlib
 import dataclasses
 import json
 import math
@@ -106,15 +107,20 @@ class _Folder:
 
     def __init__(self, path: str, settings: settings_lib.InputSettings) -> None:
         self._path, self._settings = path, settings
-        self._info = _read_json(f"{path}/{_INFO}")
-        if self._info.get("fileFormat", _FILE_FORMAT) != _FILE_FORMAT:
+        info = _read_json(f"{path}/{_INFO}")
+        with _damage_of(f"{path}/{_INFO}"):
+            file_format = info.get("fileFormat", _FILE_FORMAT)
+            self._name = str(info.get("name", ""))
+            self._splits = {split["name"]: _read_split(split) for split in info.get("splits", [])}
+            keys = info.get("supervisedKeys", {}).get("tuple", {}).get("items", [])
+            self.label = keys[1].get("featureKey", "") if len(keys) > 1 else ""
+        if file_format != _FILE_FORMAT:
             raise errors.FileError(
-                f"{path} keeps its rows in files of the format {self._info['fileFormat']}. Expected {_FILE_FORMAT}; "
+                f"{path} keeps its rows in files of the format {file_format}. Expected {_FILE_FORMAT}; "
                 f"prepare it with file_format='{_FILE_FORMAT}'."
             )
-        self.features = dict(self._find_features("", _read_json(f"{path}/{_FEATURES}")))
-        keys = self._info.get("supervisedKeys", {}).get("tuple", {}).get("items", [])
-        self.label = keys[1].get("featureKey", "") if len(keys) > 1 else ""
+        with _damage_of(f"{path}/{_FEATURES}"):
+            self.features = dict(self._find_features("", _read_json(f"{path}/{_FEATURES}")))
         self._decoders = {
             name: self._make_decoder(name, feature)
             for name, feature in self.features.items()
@@ -123,22 +129,19 @@ class _Folder:
 
     def split(self, role: str) -> str:
         """The name of the role's split; empty if there is none."""
-        names = [split["name"] for split in self._info.get("splits", [])]
-        return next((name for name in formats.SPLITS[role] if name in names), "")
+        return next((name for name in formats.SPLITS[role] if name in self._splits), "")
 
     def files(self, role: str) -> list[str]:
         """The files of the role's split that have rows, in order."""
-        chosen, splits = self.split(role), self._info.get("splits", [])
+        chosen = self.split(role)
         if not chosen:
             raise errors.FileError(
-                f"{self._path} holds the splits {', '.join(split['name'] for split in splits) or 'none'}. "
+                f"{self._path} holds the splits {', '.join(self._splits) or 'none'}. "
                 f"Expected one of {', '.join(formats.SPLITS[role])}; name the split's files, such as "
                 f"--{role}_data='{self._path}/*-SPLIT.tfrecord-*'."
             )
-        split = next(split for split in splits if split["name"] == chosen)
-        lengths = [int(length) for length in split.get("shardLengths", [])]
-        names = {"DATASET": self._info["name"], "SPLIT": chosen, "FILEFORMAT": _FILE_FORMAT}
-        template = split.get("filepathTemplate") or _TEMPLATE
+        lengths, template = self._splits[chosen]
+        names = {"DATASET": self._name, "SPLIT": chosen, "FILEFORMAT": _FILE_FORMAT}
         try:
             return [
                 f"{self._path}/{template.format(**names, **_shard_names(part, len(lengths)))}"
@@ -246,6 +249,24 @@ class _Folder:
         )
 
 
+def _read_split(found: dict[str, Any]) -> tuple[list[int], str]:
+    """How many rows each file of a split has, and how the files are named."""
+    lengths = [int(length) for length in found.get("shardLengths", [])]
+    return lengths, found.get("filepathTemplate") or _TEMPLATE
+
+
+@contextlib.contextmanager
+def _damage_of(path: str) -> Iterator[None]:
+    """Objects of JSON that are not as they should be, found while they are read, as a FileError that names the file."""
+    try:
+        yield
+    except errors.InputError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = ValueError(f"{error!r} in what it says")
+        raise files.unreadable(path, reason, f"a file of {_EXPECTED}") from error
+
+
 def _shard_names(part: int, count: int) -> dict[str, str]:
     index, number = f"{part:05d}", f"{count:05d}"
     return {"SHARD_INDEX": index, "NUM_SHARDS": number, "SHARD_X_OF_Y": f"{index}-of-{number}"}
@@ -284,7 +305,6 @@ def _to_shape(cells: pa.Array | np.ndarray, shape: tuple[int | None, ...]) -> pa
 def _read_json(path: str) -> dict[str, Any]:
     try:
         with files.open_raw(path) as file:
-            found: dict[str, Any] = json.load(file)
+            return files.read_json_object(file)
     except (OSError, ValueError) as error:
         raise files.unreadable(path, error, f"a file of {_EXPECTED}") from error
-    return found

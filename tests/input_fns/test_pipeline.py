@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from input_fns import csv_files, errors, inference, pipeline
+from input_fns import batching, csv_files, errors, inference, pipeline
 from input_fns import schema as schema_lib
 from input_fns import settings as settings_lib
 from input_fns import sources
@@ -124,7 +124,7 @@ ORDERS = {
 def order(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """Settings for each way of ordering, with blocks small enough to matter."""
     monkeypatch.setattr(csv_files, "_BLOCK_BYTES", 50)
-    monkeypatch.setattr(pipeline, "_MAX_SUPER_BATCH", 2)
+    monkeypatch.setattr(batching, "_MAX_SUPER_BATCH", 2)
     return ORDERS[request.param]
 
 
@@ -208,7 +208,7 @@ def test_thousands_of_classes_keep_their_ids(
 def test_many_different_strings_arrive_whole(
     make_input_fn: MakeInputFn, write_csv: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_MAX_SUPER_BATCH", 3)
+    monkeypatch.setattr(batching, "_MAX_SUPER_BATCH", 3)
     monkeypatch.setattr(inference.column_scans.trackers, "MAX_DISTINCT", 50)
     path = write_csv(["x,s,y"] + [f"{i},text {i},{'ab'[i % 2]}" for i in range(3000)])
     for order in ({"shuffle_buffer": 0}, {"shuffle_buffer": 500}, {"shuffle_buffer": 10_000}):
@@ -279,3 +279,13 @@ def test_a_tf1_graph_reads_it_and_holds_no_data(make_input_fn: MakeInputFn, cens
     np.testing.assert_array_equal(features["age"], eager_features["age"])
     np.testing.assert_array_equal(label, eager_label)
     assert len(graph.as_graph_def().SerializeToString()) < 50_000
+
+
+def test_a_label_alone_teaches_nothing(
+    write_csv: Callable[..., str], make_settings: Callable[..., settings_lib.InputSettings]
+) -> None:
+    settings = make_settings(write_csv(["y", "0", "1", "0"]))
+    source = sources.open_source(settings, "train")
+    schema = inference.scan(source, settings).schema
+    with pytest.raises(errors.SchemaError, match="columns to learn from, found none beside y"):
+        pipeline.make_input_fn(source, schema, settings, "train")

@@ -4,7 +4,9 @@ from collections.abc import Callable
 import dataclasses
 import itertools
 import json
+import os
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -109,6 +111,28 @@ def test_training_goes_on_where_it_stood(
     assert later.epoch * 100 + later.rows == (batches + 4) * 7
 
 
+def test_rows_that_take_too_much_memory_are_not_held(
+    make_order: MakeOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = draw(make_order(), 100)
+    monkeypatch.setattr(row_order, "HELD_BYTES", 2000)
+    order = make_order()
+    drawn = np.array(draw(order, 300)).reshape(3, 100)
+    assert np.sort(drawn).tolist() == [list(range(100))] * 3
+    assert drawn[0].tolist() != held
+    assert draw(make_order(order.position(20)), 150) == drawn.ravel()[140:290].tolist()
+
+
+def test_places_in_many_epochs_take_no_memory(make_order: MakeOrder) -> None:
+    order = make_order()
+    drawn = draw(order, 50_000)
+    assert len(order._epochs) <= 3
+    for batches in (0, 14, 15, 5000, 7142):
+        place = order.position(batches)
+        assert (place.epoch, place.rows) == divmod(batches * 7, 100)
+    assert draw(make_order(order.position(5000)), 200) == drawn[35_000:35_200]
+
+
 def test_threads_do_not_change_the_order(make_order: MakeOrder) -> None:
     orders = [
         draw(make_order(shuffle_buffer=30, read_threads=threads), 300) for threads in (0, 1, 4)
@@ -183,6 +207,31 @@ class TestFiles:
         path.write_text(path.read_text().replace("\n0,text 0,", "\n1000,text 1000,"))
         assert 1000 in draw(make_order(cache="file"), 100)
         assert len(list((tmp_path / "cache").iterdir())) == 1
+
+    def test_two_jobs_may_write_them_at_once(
+        self, make_order: MakeOrder, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wanted = draw(make_order(cache="file"), 300)
+        (made,) = (tmp_path / "cache").iterdir()
+        (made / "rows.json").unlink()
+        rename = os.replace
+
+        def be_late(source: str, target: str) -> None:
+            if target == str(made):  # the other job's files stand there by now
+                shutil.copytree(source, target)
+            rename(source, target)
+
+        monkeypatch.setattr(os, "replace", be_late)
+        assert draw(make_order(cache="file"), 300) == wanted
+        assert list((tmp_path / "cache").iterdir()) == [made]
+
+    def test_files_that_vanish_are_written_anew(
+        self, make_order: MakeOrder, tmp_path: pathlib.Path
+    ) -> None:
+        wanted = draw(make_order(cache="file"), 300)
+        (made,) = (tmp_path / "cache").iterdir()
+        (made / "0").unlink()
+        assert draw(make_order(cache="file"), 300) == wanted
 
     def test_too_much_text_is_refused(
         self, make_order: MakeOrder, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,13 @@ import pytest
 from input_fns import blocks, shuffle_window
 
 
+def draw(
+    stream: Iterator[blocks.Block], chunk: int, window: int, max_bytes: int = 1 << 30, seed: int = 0
+) -> Iterator[blocks.Block]:
+    rng = np.random.default_rng(seed)
+    return shuffle_window.shuffle_window(stream, chunk, window, max_bytes, rng)
+
+
 @pytest.mark.parametrize("window", [0, 5, 20, 64, 1000])
 def test_a_window_loses_and_repeats_nothing_and_stays_small(window: int) -> None:
     read = 0
@@ -18,12 +25,29 @@ def test_a_window_loses_and_repeats_nothing_and_stays_small(window: int) -> None
             yield blocks.Block(size, {"x": np.arange(read - size, read)})
 
     drawn: list[int] = []
-    for block in shuffle_window.shuffle_window(stream(), 8, window, np.random.default_rng(0)):
+    for block in draw(stream(), 8, window, seed=0):
         assert read - len(drawn) <= max(window, 8) + 7
         drawn += block.columns["x"].tolist()  # type: ignore[union-attr]
     assert sorted(drawn) == list(range(404))
     if window >= 64:
         assert np.mean(np.abs(np.array(drawn) - np.arange(404))) > 8
+
+
+def test_a_window_is_bounded_by_bytes_too() -> None:
+    read = 0
+
+    def stream() -> Iterator[blocks.Block]:
+        nonlocal read
+        while read < 400:
+            read += 10
+            yield blocks.Block(10, {"x": np.arange(read - 10, read)})
+
+    drawn: list[int] = []
+    for block in draw(stream(), 8, 1000, 8 * 50):
+        assert read - len(drawn) <= 60
+        drawn += block.columns["x"].tolist()  # type: ignore[union-attr]
+    assert sorted(drawn) == list(range(400))
+    assert drawn[:50] != sorted(drawn[:50])
 
 
 def make_rows(start: int, stop: int) -> blocks.Block:
@@ -62,7 +86,7 @@ def test_every_kind_of_column_stays_with_its_row(window: int) -> None:
     ends = np.cumsum(sizes).tolist()
     stream = (make_rows(end - size, end) for size, end in zip(sizes, ends, strict=True))
     seen = []
-    for block in shuffle_window.shuffle_window(stream, 8, window, np.random.default_rng(1)):
+    for block in draw(stream, 8, window, seed=1):
         column = block.columns
         numbers = column["number"]
         seen += numbers.tolist()
@@ -80,7 +104,7 @@ def test_every_kind_of_column_stays_with_its_row(window: int) -> None:
 def test_text_that_never_repeats_is_forgotten() -> None:
     sizes = []
     stream = (make_rows(start, start + 500) for start in range(0, 20_000, 500))
-    for block in shuffle_window.shuffle_window(stream, 100, 600, np.random.default_rng(1)):
+    for block in draw(stream, 100, 600, seed=1):
         name = block.columns["name"]
         assert isinstance(name, blocks.Strings)
         sizes.append(len(name.values))
@@ -93,7 +117,7 @@ def test_class_ids_keep_their_table() -> None:
     rows = blocks.Block(3000, {"label": blocks.Strings(ids, table, fixed=True)})
     stream = (rows[start : start + 10] for start in range(0, 3000, 10))
     seen = []
-    for block in shuffle_window.shuffle_window(stream, 16, 40, np.random.default_rng(0)):
+    for block in draw(stream, 16, 40, seed=0):
         label = block.columns["label"]
         assert isinstance(label, blocks.Strings) and label.values is table
         seen += label.codes.tolist()
@@ -101,4 +125,4 @@ def test_class_ids_keep_their_table() -> None:
 
 
 def test_an_empty_stream_gives_nothing() -> None:
-    assert not list(shuffle_window.shuffle_window(iter(()), 8, 16, np.random.default_rng(0)))
+    assert not list(draw(iter(()), 8, 16, seed=0))

@@ -1,10 +1,14 @@
+from collections.abc import Callable
 import pathlib
 
 from google.protobuf import text_format
+import numpy as np
 import pytest
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from input_fns import errors, histograms, statistics
+from input_fns import errors, histograms, inference
+from input_fns import settings as settings_lib
+from input_fns import sources, statistics
 
 STATISTICS = statistics.DatasetStatistics(
     5,
@@ -95,3 +99,21 @@ def test_a_file_that_is_none_is_refused(tmp_path: pathlib.Path) -> None:
     (tmp_path / "s.pbtxt").write_text("")
     with pytest.raises(errors.InputError, match="statistics of 0 data sets, expected 1"):
         statistics.read(tmp_path / "s.pbtxt")
+
+
+def test_columns_of_a_wide_table_have_fewer_quantiles(write_csv: Callable[..., str]) -> None:
+    rng = np.random.default_rng(0)
+    found = {}
+    for width in (3, 120):
+        values = rng.integers(0, 2000, (1000, width))
+        lines = [",".join(f"c{i}" for i in range(width)) + ",y"]
+        lines += [",".join(map(str, row)) + f",{i % 2}" for i, row in enumerate(values)]
+        settings = settings_lib.InputSettings(train_data=write_csv(lines), label_column="y")
+        scanned = inference.scan(sources.open_source(settings, "train"), settings)
+        column = scanned.statistics.column("c0")
+        assert isinstance(column, statistics.NumericStatistics)
+        middle = histograms.quantile(column.quantiles, 0.25)
+        assert middle == np.quantile(values[:, 0], 0.25, method="inverted_cdf")
+        assert sum(bucket.count for bucket in column.quantiles) == 1000
+        found[width] = len(column.quantiles)
+    assert found == {3: 100, 120: 20}
