@@ -51,7 +51,7 @@ def check_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
             )
         if not array.size:
             raise errors.FileError(
-                f"{path}: array {name!r} of shape {array.shape} holds no value. Expected one or more a row; leave it out."
+                f"{path}: array {name!r} of shape {array.shape} holds no value. Expected one or more a row."
             )
 
 

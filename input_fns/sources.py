@@ -130,8 +130,8 @@ class Source:
         for path, header in self._headers.items():
             if "" in header:
                 raise errors.SchemaError(
-                    f"Expected a name for each column of {path}, found none for column {header.index('') + 1}. Name it, "
-                    "or leave it out: pandas writes its index with to_csv() and not with to_csv(index=False)."
+                    f"Expected a name for each column of {path}, found none for column {header.index('') + 1}. Name "
+                    "it, or leave it out: pandas writes its index with to_csv() and not with to_csv(index=False)."
                 )
             for role, name in roles:
                 if name and name not in header:
