@@ -10,18 +10,18 @@ from export import versions
 from tests import cluster as cluster_lib
 
 
-def _command(census, model_dir):
+def _command(files, model_dir):
     return [
         *(sys.executable, "-m", "estimator_app.main"),
-        *(f"--train_data={census.train}", f"--eval_data={census.eval}", "--label_column=income"),
+        *(f"--train_data={files.train}", f"--eval_data={files.eval}", "--label_column=income"),
         *("--model=dnn", "--hidden_units=8", "--max_steps=200", "--save_checkpoints_steps=100"),
         f"--model_dir={model_dir}",
     ]
 
 
-def test_tasks_share_one_job_and_parameter_servers_end_with_it(census, tmp_path):
+def test_tasks_share_one_job_and_parameter_servers_end_with_it(narrow_census, tmp_path):
     jobs = {"chief": 1, "worker": 1, "ps": 2}
-    with cluster_lib.running(_command(census, f"{tmp_path}/job"), jobs, tmp_path) as cluster:
+    with cluster_lib.running(_command(narrow_census, f"{tmp_path}/job"), jobs, tmp_path) as cluster:
         cluster.wait()
 
     for task in ("chief:0", "worker:0"):
@@ -33,8 +33,8 @@ def test_tasks_share_one_job_and_parameter_servers_end_with_it(census, tmp_path)
     assert result["global_step"] >= 200 and 0 < result["metrics"]["accuracy"] <= 1
 
 
-def test_tasks_that_come_after_the_end_do_what_is_theirs(census, tmp_path):
-    command = _command(census, f"{tmp_path}/job")
+def test_tasks_that_come_after_the_end_do_what_is_theirs(narrow_census, tmp_path):
+    command = _command(narrow_census, f"{tmp_path}/job")
     jobs = {"chief": 1, "worker": 1, "ps": 1}
     late = ["worker:0", "evaluator:0"]
     with cluster_lib.running(command, jobs, tmp_path, late=late) as cluster:

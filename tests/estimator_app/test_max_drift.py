@@ -60,12 +60,12 @@ def test_evaluation_data_that_drifted_is_refused(make_settings, census, older, t
     prepare(make_settings(tmp_path / "job", max_drift=0.2))  # the census itself is fine
 
 
-def test_a_resumed_job_refuses_other_training_data(make_settings, census, older, tmp_path):
+def test_a_resumed_job_refuses_other_training_data(make_settings, narrow_census, older, tmp_path):
     first = make_settings(tmp_path, max_drift=0.2)
     preparation.record(first, prepare(first))
     (tmp_path / "checkpoint").touch()
     prepare(first)
-    data = {"train_data": older(census.train), "eval_data": older(census.eval)}
+    data = {"train_data": older(narrow_census.train), "eval_data": older(narrow_census.eval)}
     with pytest.raises(
         errors.InputError,
         match="Expected the training data to be like the training data that .* was started with, ",

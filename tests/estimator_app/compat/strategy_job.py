@@ -1,5 +1,7 @@
 """A small regression under a distribution strategy, to be run as a program: by itself, or as each task of a cluster.
 
+Several strategies are run one after the other, each in a directory of its name.
+
 Whatever the strategy, a synchronous step sees the same 16 rows, so that every one has to end with the weights of
 `expected_weights`.
 """
@@ -80,22 +82,11 @@ class WriteWeights(tf.compat.v1.train.SessionRunHook):
         self._path.write_text(json.dumps(lists), encoding="utf-8")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("directory", type=pathlib.Path)
-    parser.add_argument("strategy")
-    parser.add_argument("--evaluate_with_it", action="store_true")
-    parser.add_argument("--cpus", type=int, default=1)
-    parser.add_argument("--replicas", type=int, default=1)
-    arguments = parser.parse_args()
-    if arguments.cpus > 1:
-        tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0],
-            [tf.config.LogicalDeviceConfiguration()] * arguments.cpus,
-        )
-    strategy = make_strategy(arguments.strategy)
+def run(strategy_name, directory, arguments):
+    """Trains, evaluates and exports under one strategy; the model and the weights are written to `directory`."""
+    strategy = make_strategy(strategy_name)
     config = estimator.RunConfig(
-        model_dir=str(arguments.directory / "model"),
+        model_dir=str(directory / "model"),
         tf_random_seed=1,
         save_checkpoints_steps=STEPS,
         # Eager TensorFlow's logical devices are unknown to a session. Without this the replicas' ops meet on one
@@ -109,7 +100,8 @@ def main():
     model = make_model(config)
     task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {"type": "only", "index": 0})
     name = "{type}-{index}".format(**task)
-    hooks = [WriteWeights(arguments.directory / f"weights-{name}.json")]
+    directory.mkdir(parents=True, exist_ok=True)
+    hooks = [WriteWeights(directory / f"weights-{name}.json")]
     train_input_fn = make_input_fn(arguments.replicas, repeat=True)
     exporter = estimator.FinalExporter(
         "parsing",
@@ -122,6 +114,23 @@ def main():
         make_input_fn(), steps=None, exporters=exporter, start_delay_secs=0, throttle_secs=1
     )
     estimator.train_and_evaluate(model, train_spec, eval_spec)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=pathlib.Path)
+    parser.add_argument("strategies", nargs="+")
+    parser.add_argument("--evaluate_with_it", action="store_true")
+    parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--replicas", type=int, default=1)
+    arguments = parser.parse_args()
+    if arguments.cpus > 1:
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * arguments.cpus,
+        )
+    for name in arguments.strategies:
+        run(name, arguments.directory / name, arguments)
 
 
 if __name__ == "__main__":

@@ -25,12 +25,13 @@ def test_workers_end_with_the_same_weights_and_one_checkpoint(tmp_path):
     with cluster_lib.running(command, {"chief": 1, "worker": 1}, tmp_path) as cluster:
         cluster.wait()
 
-    weights = _weights(tmp_path / "weights-chief-0.json")
-    assert weights == _weights(tmp_path / "weights-worker-0.json")
+    directory = tmp_path / "multi_worker"
+    weights = _weights(directory / "weights-chief-0.json")
+    assert weights == _weights(directory / "weights-worker-0.json")
     for name, values in strategy_job.expected_weights().items():
         assert weights[name] == pytest.approx(values, rel=1e-5)
 
-    model_dir = tmp_path / "model"
+    model_dir = directory / "model"
     assert tf.train.latest_checkpoint(str(model_dir)) == f"{model_dir}/model.ckpt-{STEPS}"
     saved = tf.train.load_variable(str(model_dir), "linear/linear_model/x/weights")
     assert saved.ravel().tolist() == weights["linear/linear_model/x/weights"]
@@ -51,9 +52,9 @@ def test_parameter_server_strategy_trains_in_a_cluster(tmp_path):
     with cluster_lib.running(command, jobs, tmp_path) as cluster:
         # TensorFlow's own parameter servers, of a strategy, wait for ever.
         cluster.wait(except_for=("ps:0",))
-    step = int(tf.train.latest_checkpoint(str(tmp_path / "model")).rsplit("-", 1)[1])
-    assert step >= STEPS
-    assert len(list((tmp_path / "model" / "export" / "parsing").iterdir())) == 1
+    model_dir = tmp_path / "parameter_server" / "model"
+    assert int(tf.train.latest_checkpoint(str(model_dir)).rsplit("-", 1)[1]) >= STEPS
+    assert len(list((model_dir / "export" / "parsing").iterdir())) == 1
 
 
 @pytest.mark.parametrize("jobs", [{"worker": 2}, {"worker": 2, "evaluator": 1}])

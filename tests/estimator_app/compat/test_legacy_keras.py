@@ -63,27 +63,23 @@ def test_tested_stack_has_the_package_that_belongs_to_it():
 
 
 @after_2_15
-def test_missing_package_is_answered_in_a_real_process():
-    result = fresh_process.run("""
-        import sys
-        sys.modules["tf_keras"] = None
-        import tensorflow, estimator_app.compat
-        """)
-    assert result.returncode != 0
-    assert "Expected the package tf-keras beside TensorFlow" in result.stderr
-
-
-@after_2_15
-def test_package_of_another_release_is_answered_in_a_real_process(tmp_path):
+def test_package_that_is_missing_or_of_another_release_is_answered_in_a_real_process(tmp_path):
     metadata = tmp_path / "tf_keras-2.9.0.dist-info" / "METADATA"
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.1\nName: tf-keras\nVersion: 2.9.0\n")
     result = fresh_process.run(f"""
         import sys
+        sys.modules["tf_keras"] = None
+        try:
+            import tensorflow, estimator_app.compat
+        except Exception as error:
+            print(error)
+        del sys.modules["tf_keras"]
         sys.path.insert(0, {str(tmp_path)!r})
         import estimator_app.compat
         """)
     assert result.returncode != 0
+    assert "Expected the package tf-keras beside TensorFlow" in result.stdout
     assert "found tf-keras 2.9.0. Install the one that belongs to it: pip install" in result.stderr
 
 

@@ -1,7 +1,7 @@
 """What TensorFlow 1.15.5 trained goes on here with the same numbers: tests/references/tf-1.15, made there.
 
 Every V1 Estimator restores its checkpoint, predicts, evaluates and trains on as TensorFlow 1.15.5 did; its exports are
-served by `estimator-serve` with the same answers. The numbers differ in their last bits, because TensorFlow's kernels
+served by our model server with the same answers. The numbers differ in their last bits, because TensorFlow's kernels
 have changed since (docs/compatibility.md lists them).
 """
 
@@ -10,9 +10,10 @@ import pathlib
 import numpy as np
 import pytest
 
+from estimator_app.serving import server
+from estimator_app.serving import settings as serving_settings
 from scripts import stack_comparison, stack_worker
 import serving_client
-from tests import running
 
 REFERENCES = pathlib.Path(__file__).parents[2] / "references" / "tf-1.15"
 MIDDLE, LAST = 8, 16
@@ -76,9 +77,14 @@ def test_export_of_tensorflow_1_is_served_with_its_answers(stack, case):
         {name: values[row].tolist() for name, values in features.items()} for row in range(ANSWERS)
     ]
     served = {}
-    base_path = REFERENCES / case / "export"
-    with running.run_server(base_path, f"--model_name={case}") as server:
-        with serving_client.PredictionClient(server.address, case) as client:
+    settings = serving_settings.ServerSettings(
+        port=0,
+        rest_api_port=-1,
+        model_name=case,
+        model_base_path=str(REFERENCES / case / "export"),
+    )
+    with server.ModelServer(settings) as running:
+        with serving_client.PredictionClient(f"127.0.0.1:{running.port}", case) as client:
             for name, signature in client.model_metadata().signatures.items():
                 for key, value in _ask(client, signature, examples).items():
                     served[f"served/{name}/{key}"] = stack_worker.plain(value)

@@ -36,13 +36,13 @@ def one_pass_input_fn(params):
 
 def line_model_fn(features, labels, mode, params):
     """A line through the origin, told by TPUEstimatorSpec in each of its forms."""
-    assert mode == estimator.ModeKeys.PREDICT or features["x"].shape[0] == params["batch_size"]
     predictions = {"y": tf.matmul(features["x"], V1.get_variable("kernel", [1, 1]))}
     if mode == estimator.ModeKeys.PREDICT:
         exported = estimator.export.PredictOutput(predictions)
         return wheel.TPUEstimatorSpec(
             mode, predictions=predictions, export_outputs={"serving_default": exported}
         )
+    assert features["x"].shape[0] == params["batch_size"]
     loss = V1.losses.mean_squared_error(labels, predictions["y"])
     step = V1.train.get_or_create_global_step()
     return wheel.TPUEstimatorSpec(

@@ -32,6 +32,10 @@ def test_logistic_regression_learns_shares(run_job, tmp_path, model):
         label_column="share",
         task="regression",
     )
+    # Cross entropy, which is never less than the entropy of the shares; the squared error is.
+    shares = np.array([0.2, 0.4, 0.6, 0.8])
+    entropy = -np.sum(shares * np.log(shares) + (1 - shares) * np.log(1 - shares)) / 5
+    assert job.result.metrics["average_loss"] > entropy
     assert 0 < job.result.metrics["prediction/mean"] < 1
 
 

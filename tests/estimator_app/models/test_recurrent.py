@@ -73,6 +73,8 @@ def test_counts_are_learnt_by_layers_of_simple_cells(run_job, small_lists):
     files = {"train_data": small_lists.train, "eval_data": small_lists.eval, "label_column": "age"}
     network = {"cell_type": "simple_rnn", "hidden_units": (4, 3), "sequence_columns": ("words",)}
     job = run_job(model="rnn", task="regression", loss="poisson", **network, **files)
+    shapes = {tuple(shape) for _, shape in tf.train.list_variables(str(job.model_dir))}
+    assert {(4, 4), (4, 3), (3, 3)} <= shapes  # of the first cells, between them, of the second
     assert job.result.metrics["prediction/mean"] > 0
 
 
