@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from input_fns import blocks, column_names, errors, list_cells
 
 BLOCK_ROWS = 8192
+_BLOCK_CELLS = 1 << 19
+_MAX_BLOCK_ROWS = 1 << 15
 
 
 def check_columns(path: str, schema: pa.Schema) -> tuple[str, ...]:
@@ -38,17 +40,23 @@ def check_columns(path: str, schema: pa.Schema) -> tuple[str, ...]:
     return names
 
 
+def block_rows(num_columns: int) -> int:
+    """Rows a block: of few columns more, since each costs something by the block; of many fewer, to bound memory."""
+    return max(1024, min(_MAX_BLOCK_ROWS, _BLOCK_CELLS // max(num_columns, 1)))
+
+
 def to_blocks(
     path: str, first_row: int, batches: Iterator[pa.RecordBatch], columns: Sequence[str]
 ) -> Iterator[blocks.RawBlock]:
-    """The batches' rows as blocks of at most `BLOCK_ROWS`, the first of them numbered `first_row`.
+    """The batches' rows as blocks, the first of them numbered `first_row`.
 
     Lists of numbers that all have one length become a NumPy array of `[n, length]`, tensors of fixed shape one of
     `[n, *shape]`; other lists stay what they are.
     """
+    size = block_rows(len(columns))
     for batch in batches:
-        for start in range(0, batch.num_rows, BLOCK_ROWS):
-            part = batch.slice(start, BLOCK_ROWS)
+        for start in range(0, batch.num_rows, size):
+            part = batch.slice(start, size)
             rows = np.arange(first_row, first_row + part.num_rows)
             yield to_block(path, rows, part, columns)
             first_row += part.num_rows

@@ -19,6 +19,7 @@ from input_fns import schema as schema_lib
 
 _SUPER_BATCH_BYTES = 4 << 20
 _MAX_SUPER_BATCH = 64
+_RUN_AHEAD = 4  # blocks of batches
 _STRING_BYTES = 24  # what a short string takes in a tensor
 _LIST_VALUES = 64  # what most lists have at most
 
@@ -109,8 +110,9 @@ def make_dataset(
         return (sparse, *label) if label else sparse
 
     dataset = tf.data.Dataset.from_generator(generate, output_signature=tuple(signature))
-    # The first prefetch runs Python, the second cuts batches: each in a thread of its own.
-    dataset = dataset.prefetch(1).map(to_batches).unbatch()
+    # The first prefetch runs Python, the second cuts batches: each in a thread of its own. Python runs some blocks ahead,
+    # because it stops for the time of many when it fills the shuffle window again.
+    dataset = dataset.prefetch(_RUN_AHEAD).map(to_batches).unbatch()
     if any(column.is_list for column in columns):
         dataset = dataset.map(to_sparse)
     dataset = dataset.prefetch(rows.super_batch)

@@ -43,9 +43,8 @@ class ParquetFormat:
     def read(self, shard: blocks.Shard, columns: tuple[str, ...]) -> Iterator[blocks.RawBlock]:
         """The rows of one row group."""
         with _open(shard.path, for_rows=True) as file:
-            batches = file.iter_batches(
-                arrow_tables.BLOCK_ROWS, row_groups=[shard.part], columns=list(columns)
-            )
+            size = arrow_tables.block_rows(len(columns))
+            batches = file.iter_batches(size, row_groups=[shard.part], columns=list(columns))
             try:
                 yield from arrow_tables.to_blocks(shard.path, shard.first_row, batches, columns)
             except files.DAMAGE as error:

@@ -151,7 +151,9 @@ class RowOrder:
         epoch, skip = start.epoch, start.rows
         while True:
             count = 0
-            for block in self._stream_epoch(epoch):
+            # Rows given before the epoch, or of a resumed one where it would have begun: that number below 0.
+            before = self._epochs[-1][1]
+            for block in self._stream_epoch(epoch, -before % self._chunk):
                 count += block.num_rows
                 if count > skip:
                     yield block[max(0, block.num_rows - (count - skip)) :]
@@ -159,14 +161,15 @@ class RowOrder:
             self._end_epoch(epoch, count)
             epoch, skip = epoch + 1, 0
 
-    def _stream_epoch(self, epoch: int) -> Iterator[blocks.Block]:
+    def _stream_epoch(self, epoch: int, first: int) -> Iterator[blocks.Block]:
+        """The rows of an epoch; `first` of them fill the last block of the epoch before."""
         window, rng = self._settings.shuffle_buffer, self._rng(epoch, "rows")
         stream = self._reader.read(self._rng(epoch, "files") if window else None)
         if self._repeats is not None:
             stream = (block[self._repeats.draw(block, rng)] for block in stream)
         if not window or self._reader.is_indexed:
             return stream  # indexed rows come in random order, so none has to be held
-        return shuffle_window.shuffle_window(stream, self._chunk, window, HELD_BYTES, rng)
+        return shuffle_window.shuffle_window(stream, self._chunk, window, HELD_BYTES, rng, first)
 
     def _end_epoch(self, epoch: int, count: int) -> None:
         end = self._epochs[-1][1] + count

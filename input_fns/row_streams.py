@@ -120,19 +120,23 @@ def _digest(*parts: object) -> str:
 
 
 def rechunk(stream: Iterator[blocks.Block], rows: int) -> Iterator[blocks.Block]:
-    """The same rows in blocks of `rows`; only the last may have fewer."""
+    """The same rows in blocks of `rows`; only the last may have fewer. Of a block that is larger, rows are not copied
+    but where two meet."""
     pending: list[blocks.Block] = []
     count = 0
     for block in stream:
-        pending.append(block)
-        count += block.num_rows
-        if count < rows:
+        if count + block.num_rows < rows:
+            pending.append(block)
+            count += block.num_rows
             continue
-        whole = blocks.concat(pending)
-        cut = count - count % rows
-        for start in range(0, cut, rows):
-            yield whole[start : start + rows]
-        pending, count = [whole[cut:].compact()] if count > cut else [], count - cut
+        start = (rows - count) % rows
+        if pending:
+            yield blocks.concat([*pending, block[:start]])
+        cut = start + (block.num_rows - start) // rows * rows
+        for begin in range(start, cut, rows):
+            yield block[begin : begin + rows]
+        count = block.num_rows - cut
+        pending = [block[cut:].compact()] if count else []
     if count:
         yield blocks.concat(pending)
 

@@ -20,6 +20,7 @@ def shuffle_window(
     window: int,
     max_bytes: int,
     rng: np.random.Generator,
+    first: int = 0,
 ) -> Iterator[blocks.Block]:
     """The stream's rows, drawn from a window that moves over it.
 
@@ -28,19 +29,21 @@ def shuffle_window(
 
     Args:
         stream: the rows.
-        chunk: rows a block, up to the end of the stream.
+        chunk: rows a block, and the number by which rows are given away.
         window: rows among which is drawn.
         max_bytes: of the window, which has fewer rows if those of the first block say that it would take more.
         rng: draws.
+        first: rows of the first block, up to `chunk`; 0 for `chunk`. The others follow on it, so that a stream may go
+            on where another has left off; the order of the rows is the same whatever it is.
     """
     stream = (block for block in stream if block.num_rows)
-    first = next(stream, None)
-    if first is None:
+    begin = next(stream, None)
+    if begin is None:
         return
-    row_bytes = max(1, first.nbytes // first.num_rows)
+    row_bytes = max(1, begin.nbytes // begin.num_rows)
     window = max(chunk, min(window, max_bytes // row_bytes))
     cut = max(chunk, window // 2 // chunk * chunk)
-    places = {name: _make(column, window) for name, column in first.columns.items()}
+    places = {name: _make(column, window) for name, column in begin.columns.items()}
 
     def take(chosen: np.ndarray) -> blocks.Block:
         return blocks.Block(
@@ -48,7 +51,7 @@ def shuffle_window(
         )
 
     free = np.arange(window)
-    for block in itertools.chain([first], stream):
+    for block in itertools.chain([begin], stream):
         while block.num_rows:
             now, free = free[: block.num_rows], free[block.num_rows :]
             for name, column in block.columns.items():
@@ -56,14 +59,18 @@ def shuffle_window(
             block = block[len(now) :]
             if not len(free):
                 order = rng.permutation(window)
-                for start in range(0, cut, chunk):
-                    yield take(order[start : start + chunk])
                 free = order[:cut]
+                yield from map(take, _split(free, first, chunk))
     taken = np.ones(window, bool)
     taken[free] = False
-    order = rng.permutation(np.flatnonzero(taken))
-    for start in range(0, len(order), chunk):
-        yield take(order[start : start + chunk])
+    yield from map(take, _split(rng.permutation(np.flatnonzero(taken)), first, chunk))
+
+
+def _split(order: np.ndarray, first: int, chunk: int) -> Iterator[np.ndarray]:
+    """The numbers in parts of `chunk`, but the first one, which has `first` if that is not 0, and the last one."""
+    starts = range(first - chunk if first else 0, len(order), chunk)
+    for start in starts:
+        yield order[max(start, 0) : start + chunk]
 
 
 def _make(column: blocks.Column, window: int) -> _Column:

@@ -126,3 +126,17 @@ def test_class_ids_keep_their_table() -> None:
 
 def test_an_empty_stream_gives_nothing() -> None:
     assert not list(draw(iter(()), 8, 16, seed=0))
+
+
+@pytest.mark.parametrize("window", [8, 50, 500])
+def test_the_first_block_may_be_shorter_and_changes_no_order(window: int) -> None:
+    def draw(first: int) -> list[list[int]]:
+        stream = (blocks.Block(10, {"x": np.arange(n, n + 10)}) for n in range(0, 210, 10))
+        rng = np.random.default_rng(3)
+        parts = shuffle_window.shuffle_window(stream, 8, window, 1 << 20, rng, first)
+        return [block.columns["x"].tolist() for block in parts]  # type: ignore[union-attr]
+
+    whole, shifted = draw(0), draw(3)
+    assert sum(whole, []) == sum(shifted, [])
+    assert len(whole[0]) == 8 and len(shifted[0]) == 3
+    assert all(shifted)
