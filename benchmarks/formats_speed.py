@@ -12,7 +12,7 @@
 * first: seconds from the call of the input function to the first batch of a CSV file of 1 GB.
 
 Ours shuffles as in training; so do make_csv_dataset, ImageDataGenerator and image_dataset_from_directory.
-Datasets are read by tf.data itself, which hands one batch in 16 over to be counted, generators of Python by a loop.
+Datasets are read by tf.data itself, which hands one batch in 256 over to be counted, generators of Python by a loop.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from benchmarks import sides
 BATCH_SIZE = 128
 TURNS = 3
 _WARM_UP_SECS, _SECS = 2.0, 6.0
-_SEEN = 16  # one batch in so many is handed over to Python
+_SEEN = 256  # one batch in so many is handed over to Python, which has to wait for the interpreter's lock
 _REPEAT = 20
 _IMAGES = 70_000
 

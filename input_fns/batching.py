@@ -18,7 +18,7 @@ from input_fns import blocks, exit_guard, row_order
 from input_fns import schema as schema_lib
 
 _SUPER_BATCH_BYTES = 4 << 20
-_MAX_SUPER_BATCH = 64
+_MAX_SUPER_BATCH = 128
 _RUN_AHEAD = 4  # blocks of batches
 _STRING_BYTES = 24  # what a short string takes in a tensor
 _LIST_VALUES = 64  # what most lists have at most

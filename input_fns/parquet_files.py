@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -44,7 +45,13 @@ class ParquetFormat:
         """The rows of one row group."""
         with _open(shard.path, for_rows=True) as file:
             size = arrow_tables.block_rows(len(columns))
-            batches = file.iter_batches(size, row_groups=[shard.part], columns=list(columns))
+            batches = file.iter_batches(
+                size,
+                row_groups=[shard.part],
+                columns=list(columns),
+                # Of two processors the other one is busy with cutting batches.
+                use_threads=(os.cpu_count() or 1) > 2,
+            )
             try:
                 yield from arrow_tables.to_blocks(shard.path, shard.first_row, batches, columns)
             except files.DAMAGE as error:
