@@ -110,8 +110,8 @@ def make_dataset(
         return (sparse, *label) if label else sparse
 
     dataset = tf.data.Dataset.from_generator(generate, output_signature=tuple(signature))
-    # The first prefetch runs Python, the second cuts batches: each in a thread of its own. Python runs some blocks ahead,
-    # because it stops for the time of many when it fills the shuffle window again.
+    # The first prefetch runs Python, the second cuts batches: each in a thread of its own. Python runs some blocks
+    # ahead, because it stops for the time of many when it fills the shuffle window again.
     dataset = dataset.prefetch(_RUN_AHEAD).map(to_batches).unbatch()
     if any(column.is_list for column in columns):
         dataset = dataset.map(to_sparse)
