@@ -198,7 +198,11 @@ def test_augmenting_what_is_no_image_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("augment_flip", "up", "--augment_flip must be one of , horizontal, vertical, both"),
+        (
+            "augment_flip",
+            "up",
+            "--augment_flip must be one of horizontal, vertical, both, not 'up'",
+        ),
         ("augment_crop", 0.0, r"--augment_crop must be a share of the image's sides in \(0, 1\]"),
         ("augment_rotation", 181.0, r"--augment_rotation must be degrees in \[0, 180\], not 181.0"),
         ("augment_color", 1.0, r"--augment_color must be in \[0, 1\), not 1.0"),

@@ -108,7 +108,8 @@ def test_classes_are_ids_and_none_is_a_bad_row(tmp_path: pathlib.Path) -> None:
 def test_a_folder_tells_its_format(tmp_path: pathlib.Path, table: pa.Table) -> None:
     assert formats.tell(save(tmp_path / "a.b", table)) == "huggingface"
     assert formats.tell(save_dict(tmp_path / "dict", train=table) + "/") == "huggingface"
-    assert formats.tell(str(tmp_path)) == "images"
+    (tmp_path / "pets").mkdir()
+    assert formats.tell(str(tmp_path / "pets")) == "images"
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: pathlib.Path, table: pa.Table) -> None:

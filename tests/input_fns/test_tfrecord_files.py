@@ -119,13 +119,16 @@ def raw_record(payload: bytes) -> bytes:
     "data, sentence",
     [
         (b"", "is empty. Remove the file or give it records."),
-        (gzip.compress(b""), "is empty. Remove the file or give it records."),
+        (gzip.compress(b"", mtime=0), "is empty. Remove the file or give it records."),
         (
             b"age,job\n39,Clerk\n",
             "is no TFRecord file: it starts with b'age,job\\n39,C', which is not a record's length with its checksum. "
             "Expected a TFRecord file, plain or compressed; correct the path, or pass --format.",
         ),
-        (gzip.compress(b"age,job\n39,Clerk\n"), "is no TFRecord file: it starts with b'age,job"),
+        (
+            gzip.compress(b"age,job\n39,Clerk\n", mtime=0),
+            "is no TFRecord file: it starts with b'age,job",
+        ),
         (zlib.compress(b"age,job\n39,Clerk\n"), "is no TFRecord file: it starts with b'age,job"),
         (b"x,y\n1,2\n", "is no TFRecord file: it starts with b'x,y\\n1,2\\n'"),
         (
