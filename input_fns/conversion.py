@@ -183,12 +183,22 @@ def _spread(distinct: Converted, places: np.ndarray | None) -> Converted:
     """The column of which each row's value stands in `distinct` at its place."""
     if places is None:
         return distinct
+    values = distinct.values
+    if isinstance(values, blocks.Strings) and _is_counted(values.codes):
+        values = blocks.Strings(places, values.values, values.fixed)
+    else:
+        values = values[places]
     return Converted(
-        distinct.values[places],
+        values,
         _spread_flags(distinct.missing, places),
         _spread_flags(distinct.bad, places),
         distinct.expected,
     )
+
+
+def _is_counted(codes: np.ndarray) -> bool:
+    """Whether the codes are 0, 1, 2, ..., as those of a dictionary's own values are."""
+    return np.array_equal(codes, np.arange(len(codes)))
 
 
 def _spread_flags(flags: np.ndarray, places: np.ndarray) -> np.ndarray:
