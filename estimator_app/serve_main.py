@@ -33,6 +33,16 @@ flags.DEFINE_integer(
     "rest_api_port", _DEFAULTS.rest_api_port, "REST port; 0 is off, -1 picks a free one."
 )
 flags.DEFINE_integer(
+    "rest_api_num_threads",
+    _DEFAULTS.rest_api_num_threads,
+    "How many REST calls run at once; 0 for four per CPU.",
+)
+flags.DEFINE_bool(
+    "rest_api_enable_cors_support",
+    _DEFAULTS.rest_api_enable_cors_support,
+    "Lets pages of other origins read REST answers (CORS headers).",
+)
+flags.DEFINE_integer(
     "rest_api_timeout_in_ms",
     _DEFAULTS.rest_api_timeout_in_ms,
     "Time limit of the model's run for a REST call, in milliseconds.",
@@ -63,6 +73,11 @@ flags.DEFINE_integer(
     _DEFAULTS.grpc_max_threads,
     "How many gRPC calls run at once; 0 for four per CPU.",
 )
+flags.DEFINE_string(
+    "monitoring_config_file",
+    _DEFAULTS.monitoring_config_file,
+    "File of a MonitoringConfig in text form: whether, and where on the REST port, Prometheus finds metrics.",
+)
 flags.DEFINE_float(
     "grace_secs",
     _DEFAULTS.grace_secs,
@@ -85,7 +100,15 @@ _GROUPS = {
         "max_num_load_retries",
         "load_retry_interval_micros",
     ),
-    "How": ("grpc_max_threads", "rest_api_timeout_in_ms", "grace_secs", "version"),
+    "How": (
+        "grpc_max_threads",
+        "rest_api_num_threads",
+        "rest_api_timeout_in_ms",
+        "rest_api_enable_cors_support",
+        "monitoring_config_file",
+        "grace_secs",
+        "version",
+    ),
 }
 _EXIT_FAILED = 255
 _SIGNALS = {signal.SIGTERM, signal.SIGINT}

@@ -18,6 +18,7 @@ from estimator_app.serving import (
     json_tensors,
     json_text,
     model_table,
+    request_metrics,
     servicers,
 )
 from export import errors, signatures
@@ -57,19 +58,30 @@ class Answer:
         status: HTTP status.
         body: its bytes.
         content_type: of the body.
+        headers: names and values of further headers.
     """
 
     status: int
     body: bytes
     content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class RestApi:
     """Answers requests. Methods may be called from several threads at once."""
 
-    def __init__(self, table: model_table.ModelTable, timeout_ms: int) -> None:
-        """Serves the models of `table`; a run may take `timeout_ms` milliseconds."""
+    def __init__(
+        self,
+        table: model_table.ModelTable,
+        counted: request_metrics.RequestMetrics,
+        timeout_ms: int,
+    ) -> None:
+        """Serves the models of `table`; a run may take `timeout_ms` milliseconds.
+
+        Requests count in `counted`.
+        """
         self._table = table
+        self._counted = counted
         self._timeout_ms = timeout_ms
         self._prediction = servicers.PredictionService(table)
         self._status = servicers.ModelService(table)
@@ -82,22 +94,24 @@ class RestApi:
             path: as it was sent, percent-encoded, with the query string.
             body: unpacked.
         """
-        if not path[:4].lower() == "/v1/":
-            return Answer(404, _NOT_FOUND_PAGE, "text/html")
         try:
-            return Answer(200, json_text.encode(self._dispatch(method, path, body)))
+            with self._counted.request(request_metrics.REST) as call:
+                text = self._dispatch(method, path, body, call)
         except errors.ServableError as error:
             return error_answer(error)
+        return Answer(200, json_text.encode(text))
 
-    def _dispatch(self, method: str, path: str, body: bytes) -> str:
+    def _dispatch(self, method: str, path: str, body: bytes, call: request_metrics.Call) -> str:
         pattern = {"POST": _PREDICTION, "GET": _STATUS}.get(method)
         match = pattern.fullmatch(path) if pattern else None
         if match:
             name, version, label, verb = match.groups()
             spec = _spec(name, version, label)
+            call.model_name = spec.name
             if method == "GET":
                 return self._describe(spec, verb)
             if verb in ("predict", "classify", "regress"):
+                call.api = verb
                 return getattr(self, f"_{verb}")(spec, json_text.parse_object(body))
         raise errors.invalid_argument(f"Malformed request: {method} {path}")
 
@@ -220,8 +234,3 @@ def _as_value(value: Any, field: Any) -> Any:
     ):
         return str(value)
     return value.decode("latin-1") if isinstance(value, bytes) else value
-
-
-_NOT_FOUND_PAGE = (
-    b"<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>\n"
-)

@@ -6,7 +6,6 @@ from concurrent import futures
 import logging
 import math
 import os
-import re
 import socket
 import threading
 from typing import Any
@@ -14,7 +13,7 @@ import zlib
 
 import uvicorn
 
-from estimator_app.serving import rest
+from estimator_app.serving import rest, rest_site
 from export import errors
 
 _logger = logging.getLogger(__name__)
@@ -23,27 +22,30 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class RestServer:
-    """Serves a RestApi on a bound socket.
+    """Serves a RestSite on a bound socket.
 
     Attributes:
         port: where it listens.
     """
 
-    def __init__(self, api: rest.RestApi, bound: socket.socket, grace_secs: float) -> None:
+    def __init__(
+        self, site: rest_site.RestSite, bound: socket.socket, grace_secs: float, num_threads: int
+    ) -> None:
         """Begins to serve at once.
 
         Args:
-            api: what answers.
+            site: what answers.
             bound: a bound socket; it is closed in the end.
             grace_secs: how long calls under way may go on after `begin_stop`.
+            num_threads: how many calls run at once; 0 for four per CPU.
         """
         bound.listen(1024)
         self.port: int = bound.getsockname()[1]
         self._socket = bound
-        threads = 4 * (os.cpu_count() or 1)  # TF Serving: --rest_api_num_threads
+        threads = num_threads or 4 * (os.cpu_count() or 1)
         self._pool = futures.ThreadPoolExecutor(threads, thread_name_prefix="rest-call")
         config = uvicorn.Config(
-            application(api, self._pool),
+            application(site, self._pool),
             loop="asyncio",
             http="h11",
             ws="none",
@@ -74,7 +76,7 @@ class RestServer:
 
 
 def application(
-    api: rest.RestApi, pool: futures.Executor
+    site: rest_site.RestSite, pool: futures.Executor
 ) -> Callable[
     [Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
 ]:
@@ -91,17 +93,13 @@ def application(
         body = await _read_body(receive)
         if body is None:
             return
-        if scope["method"] == "OPTIONS":
-            # TF Serving: http_server.cc; the answer to a preflight has no body.
-            allowed = re.search("https?://", headers.get("origin", ""))
-            answer = rest.Answer(200 if allowed else 400, b"")
-        else:
-            answer = await asyncio.get_running_loop().run_in_executor(
-                pool, _answer, api, scope, headers, body
-            )
+        answer = await asyncio.get_running_loop().run_in_executor(
+            pool, _answer, site, scope, headers, body
+        )
         content = [
             (b"content-type", answer.content_type.encode("ascii")),
             (b"content-length", str(len(answer.body)).encode("ascii")),
+            *((name.encode("ascii"), value.encode("ascii")) for name, value in answer.headers),
         ]
         await send({"type": "http.response.start", "status": answer.status, "headers": content})
         await send({"type": "http.response.body", "body": answer.body})
@@ -121,14 +119,16 @@ async def _read_body(receive: Callable[[], Awaitable[Any]]) -> bytes | None:
             return b"".join(chunks)
 
 
-def _answer(api: rest.RestApi, scope: Any, headers: dict[str, str], body: bytes) -> rest.Answer:
+def _answer(
+    site: rest_site.RestSite, scope: Any, headers: dict[str, str], body: bytes
+) -> rest.Answer:
     path = scope["raw_path"].decode("latin-1")
     if scope["query_string"]:
         path += "?" + scope["query_string"].decode("latin-1")
     try:
         if headers.get("content-encoding", "").lower() == "gzip":
             body = _unpack(body)
-        return api.answer(scope["method"], path, body)
+        return site.answer(scope["method"], path, headers, body)
     except errors.ServableError as error:
         return rest.error_answer(error)
     except Exception as error:

@@ -8,6 +8,7 @@ Ports open only when the model is available, so a port that answers means a mode
 """
 
 from concurrent import futures
+import functools
 import logging
 import os
 import threading
@@ -16,8 +17,16 @@ from typing import Any
 
 import grpc
 
-from estimator_app.serving import model_table, models, ports, servicers
+from estimator_app.serving import (
+    model_table,
+    models,
+    monitoring,
+    ports,
+    request_metrics,
+    servicers,
+)
 from estimator_app.serving import settings as serving_settings
+from export import servable
 
 _logger = logging.getLogger(__name__)
 
@@ -43,12 +52,15 @@ class ModelServer:
         self.settings = settings
         self.port: int | None = None
         self.rest_port: int | None = None
+        self._metrics_path: str | None = None
+        self._counted = request_metrics.RequestMetrics()
         self._model = models.ServedModel(
             settings.model_name,
             settings.model_base_path,
             poll_wait_secs=settings.file_system_poll_wait_seconds,
             max_load_retries=settings.max_num_load_retries,
             load_retry_wait_secs=settings.load_retry_interval_micros / 1e6,
+            load_fn=functools.partial(servable.Servable, on_run=self._counted.add_run),
         )
         self._table = model_table.ModelTable({settings.model_name: self._model})
         self._grpc: grpc.Server | None = None
@@ -69,13 +81,16 @@ class ModelServer:
             whether it serves now; False if it was stopped meanwhile.
 
         Raises:
-            errors.ServableError: a port is in use, or the model cannot be loaded.
+            errors.ServableError: a port is in use, a file of settings is wrong, or the model cannot be
+                loaded.
         """
         host = self.settings.host
         # Known before the model takes minutes to load; the port itself opens after.
         ports.bind(host, self.settings.port, "port").close()
         if self.settings.rest_api_port > 0:
             ports.bind(host, self.settings.rest_api_port, "rest_api_port").close()
+        if self.settings.rest_api_port:
+            self._metrics_path = monitoring.prometheus_path(self.settings.monitoring_config_file)
         try:
             self._model.start()
             if not self._model.wait_until_available():
@@ -129,7 +144,9 @@ class ModelServer:
         threads = settings.grpc_max_threads or 4 * (os.cpu_count() or 1)
         pool = futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc-call")
         grpc_server = grpc.server(
-            pool, handlers=servicers.generic_handlers(self._table), options=_GRPC_OPTIONS
+            pool,
+            handlers=servicers.generic_handlers(self._table, self._counted),
+            options=_GRPC_OPTIONS,
         )
         try:
             port = grpc_server.add_insecure_port(ports.address(settings.host, settings.port))
@@ -146,10 +163,17 @@ class ModelServer:
     def _open_rest(self) -> None:
         settings = self.settings
         # Loaded only when asked for: most servers speak gRPC alone.
-        from estimator_app.serving import rest, rest_server
+        from estimator_app.serving import rest, rest_server, rest_site
 
+        site = rest_site.RestSite(
+            rest.RestApi(self._table, self._counted, settings.rest_api_timeout_in_ms),
+            self._counted,
+            metrics_path=self._metrics_path,
+            cors=settings.rest_api_enable_cors_support,
+        )
         bound = ports.bind(settings.host, max(settings.rest_api_port, 0), "rest_api_port")
-        api = rest.RestApi(self._table, settings.rest_api_timeout_in_ms)
-        self._rest = rest_server.RestServer(api, bound, settings.grace_secs)
+        self._rest = rest_server.RestServer(
+            site, bound, settings.grace_secs, settings.rest_api_num_threads
+        )
         self.rest_port = self._rest.port
         _logger.info("REST listens on %s", ports.address(settings.host, self.rest_port))

@@ -11,17 +11,18 @@ from typing import Any
 import grpc
 import numpy as np
 
-from estimator_app.serving import model_table, status
+from estimator_app.serving import model_table, request_metrics, status
 from export import errors, signatures
 from serving_client import wire
 
 
-def generic_handlers(table: model_table.ModelTable) -> list[grpc.GenericRpcHandler]:
-    """What a gRPC server needs in order to answer from `table`."""
-    methods: dict[str, Callable[[Any, int], Any]] = {
-        **PredictionService(table).methods(),
-        **ModelService(table).methods(),
-    }
+def generic_handlers(
+    table: model_table.ModelTable, counted: request_metrics.RequestMetrics
+) -> list[grpc.GenericRpcHandler]:
+    """What a gRPC server needs in order to answer from `table`; calls count in `counted`."""
+    methods: dict[str, Callable[[Any, int], Any]] = counted.counted_rpcs(
+        {**PredictionService(table).methods(), **ModelService(table).methods()}
+    )
     handlers = []
     for service, calls in wire.SERVICES.items():
         behaviors = {

@@ -16,6 +16,8 @@ class ServerSettings:
         host: address to listen on. The stock server listens on all of them (`0.0.0.0`).
         port: gRPC port; 0 picks a free one.
         rest_api_port: REST port; 0 turns REST off, -1 picks a free one.
+        rest_api_num_threads: how many REST calls run at once; 0 for four per CPU.
+        rest_api_enable_cors_support: whether pages of other origins may read REST answers.
         rest_api_timeout_in_ms: time limit of the model's run for one REST call, in milliseconds.
         model_name: the name that requests use.
         model_base_path: absolute path, or URI, of the directory that holds the versions.
@@ -24,12 +26,15 @@ class ServerSettings:
         max_num_load_retries: how often a load that failed is tried again.
         load_retry_interval_micros: microseconds between two tries; negative for none.
         grpc_max_threads: how many gRPC calls run at once; 0 for four per CPU.
+        monitoring_config_file: path of a `MonitoringConfig` as text; empty for no page of metrics.
         grace_secs: how long calls under way may go on after a stop, in seconds.
     """
 
     host: str = "127.0.0.1"
     port: int = 8500
     rest_api_port: int = 0
+    rest_api_num_threads: int = 0
+    rest_api_enable_cors_support: bool = False
     rest_api_timeout_in_ms: int = 30000
     model_name: str = "default"
     model_base_path: str = ""
@@ -37,6 +42,7 @@ class ServerSettings:
     max_num_load_retries: int = 5
     load_retry_interval_micros: int = 60_000_000
     grpc_max_threads: int = 0
+    monitoring_config_file: str = ""
     grace_secs: float = 10.0
 
     def __post_init__(self) -> None:
@@ -63,6 +69,12 @@ class ServerSettings:
             raise ValueError(
                 f"Expected --port and --rest_api_port to differ, both are {self.port}."
             )
+        _require(
+            self.rest_api_num_threads >= 0,
+            "rest_api_num_threads",
+            "0 or more",
+            self.rest_api_num_threads,
+        )
         _require(
             self.rest_api_timeout_in_ms > 0,
             "rest_api_timeout_in_ms",
