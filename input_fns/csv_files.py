@@ -76,10 +76,13 @@ class CsvFormat:
             )
         twice = column_names.repeated(header)
         if twice:
-            where = "--columns" if self.names else f"{path}"
+            shown = ", ".join(map(repr, twice))
+            fix = "Rename or remove the columns that repeat"
+            if self.names:
+                raise errors.FileError(f"--columns names {shown} more than once. {fix}.")
             raise errors.FileError(
-                f"{where} names {', '.join(map(repr, twice))} more than once{'' if self.names else ' in its header'}. "
-                "Rename or remove the columns that repeat."
+                f"{path} names {shown} more than once in its header. {fix}; if its first line is no header, pass "
+                "--columns=NAME,NAME,..."
             )
         return tuple(header)
 

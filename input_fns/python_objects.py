@@ -164,8 +164,9 @@ def _open(name: str, data: Any) -> object_rows.Rows:
         return object_rows.ArrayRows(name, {object_rows.FEATURES: data[0]}, data[1])
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes, np.ndarray)):
         return object_rows.DictRows(name, data)
+    fix = " Return what its collect() gives." if hasattr(data, "collect") else ""  # polars
     raise errors.FileError(
-        f"{name} is of type {type(data).__name__}. Expected {object_rows.ACCEPTED}."
+        f"{name} is of type {type(data).__name__}. Expected {object_rows.ACCEPTED}.{fix}"
     )
 
 

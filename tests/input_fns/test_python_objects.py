@@ -393,6 +393,17 @@ def test_what_cannot_be_read_is_refused(
     assert str(raised.value).startswith(sentence)
 
 
+def test_a_frame_that_is_not_computed_yet_says_what_to_call(
+    import_module: Callable[[str], None],
+) -> None:
+    import_module(
+        "class LazyFrame:\n    def collect(self):\n        return []\nlazy = LazyFrame()\n"
+    )
+    settings = settings_lib.InputSettings(train_data="rows_of_mine:lazy", label_column="y")
+    with pytest.raises(errors.FileError, match=r"LazyFrame\. .* Return what its collect\(\) gives"):
+        sources.open_source(settings, "train")
+
+
 def test_what_goes_wrong_in_the_code_of_the_user_is_left_as_it_is(
     import_module: Callable[[str], None],
 ) -> None:
