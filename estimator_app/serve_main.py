@@ -27,7 +27,49 @@ flags.DEFINE_string(
     "Address to listen on; 0.0.0.0 for all, as the stock server does. (Addition.)",
 )
 flags.DEFINE_integer(
-    "port", _DEFAULTS.port, "gRPC port; 0 picks a free one and prints it. (The stock server: off.)"
+    "port",
+    _DEFAULTS.port,
+    "gRPC port; 0 picks a free one and prints it, or is off with --grpc_socket_path.",
+)
+flags.DEFINE_string(
+    "grpc_socket_path",
+    _DEFAULTS.grpc_socket_path,
+    "Unix socket to listen on as well, a relative or absolute path.",
+)
+flags.DEFINE_string(
+    "grpc_channel_arguments",
+    _DEFAULTS.grpc_channel_arguments,
+    "Arguments of gRPC's server, such as grpc.max_connection_age_ms=2000, with commas between.",
+)
+flags.DEFINE_string(
+    "ssl_config_file",
+    _DEFAULTS.ssl_config_file,
+    "SSLConfig text with key, certificate and authorities: TLS or mutual TLS for gRPC.",
+)
+flags.DEFINE_string(
+    "rest_api_ssl_config_file",
+    _DEFAULTS.rest_api_ssl_config_file,
+    "The same for REST. (Addition.)",
+)
+flags.DEFINE_bool(
+    "enable_grpc_healthcheck_service",
+    _DEFAULTS.enable_grpc_healthcheck_service,
+    "Answer grpc.health.v1.",
+)
+flags.DEFINE_bool(
+    "enable_profiler",
+    _DEFAULTS.enable_profiler,
+    "Answer TensorFlow's profiler on the gRPC port.",
+)
+flags.DEFINE_bool(
+    "enable_signature_method_name_check",
+    _DEFAULTS.enable_signature_method_name_check,
+    "Refuse Classify and Regress of a signature that does not name that method, as TF2 exports.",
+)
+flags.DEFINE_bool(
+    "enable_serialization_as_tensor_content",
+    _DEFAULTS.enable_serialization_as_tensor_content,
+    "Answer Predict in tensor_content: smaller and faster, but not every client reads it.",
 )
 flags.DEFINE_integer(
     "rest_api_port", _DEFAULTS.rest_api_port, "REST port; 0 is off, -1 picks a free one."
@@ -92,7 +134,15 @@ flags.DEFINE_string(
 flags.DEFINE_bool("version", False, "Print the versions of the server and of TensorFlow, and exit.")
 
 _GROUPS = {
-    "Where it listens": ("host", "port", "rest_api_port", "port_file"),
+    "Where it listens": (
+        "host",
+        "port",
+        "grpc_socket_path",
+        "rest_api_port",
+        "ssl_config_file",
+        "rest_api_ssl_config_file",
+        "port_file",
+    ),
     "What it serves": (
         "model_name",
         "model_base_path",
@@ -102,9 +152,14 @@ _GROUPS = {
     ),
     "How": (
         "grpc_max_threads",
+        "grpc_channel_arguments",
         "rest_api_num_threads",
         "rest_api_timeout_in_ms",
         "rest_api_enable_cors_support",
+        "enable_grpc_healthcheck_service",
+        "enable_profiler",
+        "enable_signature_method_name_check",
+        "enable_serialization_as_tensor_content",
         "monitoring_config_file",
         "grace_secs",
         "version",
@@ -157,7 +212,7 @@ def main(argv: list[str]) -> int:
     except errors.ServableError as error:
         return _failed(str(error))
     if serves:
-        line = f"gRPC {ports.address(settings.host, model_server.port)}"
+        line = f"gRPC {', '.join(model_server.grpc_addresses)}"
         if model_server.rest_port is not None:
             line += f", REST {ports.address(settings.host, model_server.rest_port)}"
         print(f"Serving {settings.model_name} version {model_server.version}: {line}", flush=True)
@@ -229,6 +284,7 @@ def _write_port_file(
     chosen = {
         "host": settings.host,
         "port": model_server.port,
+        "grpc_socket_path": settings.grpc_socket_path,
         "rest_port": model_server.rest_port,
         "model_name": settings.model_name,
         "pid": os.getpid(),

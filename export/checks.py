@@ -3,6 +3,7 @@
 Everything here works on `SignatureDef`s and arrays; no session is needed. Sources are TF Serving's
 predict_util.cc, classifier.cc and regressor.cc, and TensorFlow's cc/saved_model/util.cc."""
 
+import dataclasses
 from typing import Any, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -15,13 +16,46 @@ CLASSES = "classes"
 SCORES = "scores"
 _EXAMPLES = "inputs"
 _REGRESSIONS = "outputs"
+PREDICT_METHOD = "tensorflow/serving/predict"
+CLASSIFY_METHOD = "tensorflow/serving/classify"
+REGRESS_METHOD = "tensorflow/serving/regress"
 
 
-def predict_signature(definitions: Mapping[str, Any], key: str) -> Any:
-    """The SignatureDef called `key`; a missing one is `FAILED_PRECONDITION`, as Predict has it."""
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One question of a MultiInference request.
+
+    Attributes:
+        model_name: must be the same for all tasks of a request.
+        signature_name: the signature's key.
+        method_name: CLASSIFY_METHOD or REGRESS_METHOD.
+    """
+
+    model_name: str
+    signature_name: str
+    method_name: str
+
+
+def predict_signature(
+    definitions: Mapping[str, Any], key: str, check_method_name: bool = False
+) -> Any:
+    """The SignatureDef called `key`, for Predict.
+
+    Raises:
+        errors.ServableError: `FAILED_PRECONDITION` if there is none; `INTERNAL` if its method is
+            checked and none of the three.
+    """
     if key not in definitions:
         raise errors.ServableError(
             errors.Code.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.'
+        )
+    method = definitions[key].method_name
+    known = (PREDICT_METHOD, CLASSIFY_METHOD, REGRESS_METHOD)
+    if check_method_name and method not in known:
+        raise errors.ServableError(
+            errors.Code.INTERNAL,
+            "Expected prediction signature method_name to be one of "
+            f"{{{', '.join(known)}}}. Was: {method}",
         )
     return definitions[key]
 
@@ -84,20 +118,17 @@ def predict_outputs(definition: Any, output_filter: Sequence[str]) -> list[str]:
 
 
 def example_signature(definitions: Mapping[str, Any], key: str) -> Any:
-    """The SignatureDef called `key`, for Classify and Regress.
-
-    Raises:
-        errors.ServableError: there is none, or it has not exactly one input.
-    """
+    """The SignatureDef called `key`, for Classify and Regress; a missing one is an error."""
     if key not in definitions:
         raise errors.invalid_argument(f"No signature was found with the name: {key}")
-    if len(definitions[key].inputs) != 1:
-        raise errors.invalid_argument("Expected one input Tensor.")
     return definitions[key]
 
 
-def classify_tensors(definition: Any) -> tuple[str, list[str]]:
+def classify_tensors(definition: Any, check_method_name: bool = False) -> tuple[str, list[str]]:
     """The tensor that takes the Examples, and which of `classes` and `scores` the signature has."""
+    _check_examples_signature(
+        definition, "classification", CLASSIFY_METHOD if check_method_name else None
+    )
     count = len(definition.outputs)
     if count not in (1, 2):
         raise errors.invalid_argument(f"Expected one or two output Tensors, found {count}")
@@ -111,14 +142,50 @@ def classify_tensors(definition: Any) -> tuple[str, list[str]]:
     return feed, names
 
 
-def regress_tensors(definition: Any) -> tuple[str, str]:
+def regress_tensors(definition: Any, check_method_name: bool = False) -> tuple[str, str]:
     """The tensor that takes the Examples and the one that gives the values."""
+    _check_examples_signature(
+        definition, "regression", REGRESS_METHOD if check_method_name else None
+    )
     if len(definition.outputs) != 1:
         raise errors.invalid_argument("Expected one output Tensor.")
     feed = _example_input(definition, "regression")
     if _REGRESSIONS not in definition.outputs:
         raise errors.invalid_argument(f"No regression outputs found in SignatureDef: {definition}")
     return feed, definition.outputs[_REGRESSIONS].name
+
+
+def task_signatures(definitions: Mapping[str, Any], tasks: Iterable[Task]) -> Iterable[Any]:
+    """Gives the SignatureDef of each task (TF Serving: multi_inference.cc).
+
+    One at a time, so that what is wrong with a task is said before the next one is looked at.
+
+    Raises:
+        errors.ServableError: a task that does not fit those before it or the model, or that asks
+            for another method than classify and regress.
+    """
+    first_name = ""
+    seen: set[str] = set()
+    for task in tasks:
+        key = task.signature_name
+        if not task.model_name:
+            raise errors.invalid_argument("Found ModelSpec with an empty model name.")
+        first_name = first_name or task.model_name
+        if task.model_name != first_name:
+            raise errors.invalid_argument(
+                "All ModelSpecs in a MultiInferenceRequest must access the same model name."
+            )
+        if key in seen:
+            raise errors.invalid_argument(f"Duplicate evaluation of signature: {key}")
+        seen.add(key)
+        if key not in definitions:
+            raise errors.invalid_argument(f"Requested signature not found in model graph: {key}")
+        if task.method_name not in (CLASSIFY_METHOD, REGRESS_METHOD):
+            raise errors.ServableError(
+                errors.Code.UNIMPLEMENTED,
+                f"Unsupported signature method_name: {task.method_name}",
+            )
+        yield definitions[key]
 
 
 def check_classification(
@@ -151,6 +218,16 @@ def check_regression(values: np.ndarray, examples: int) -> None:
         raise errors.invalid_argument(
             f"Expected output Tensor of DT_FLOAT.  Got: {_dtype_name(values)}"
         )
+
+
+def _check_examples_signature(definition: Any, kind: str, method: str | None) -> None:
+    """Demands one input, and first the method if it is given."""
+    if method is not None and definition.method_name != method:
+        raise errors.invalid_argument(
+            f"Expected {kind} signature method_name to be {method}. Was: {definition.method_name}"
+        )
+    if len(definition.inputs) != 1:
+        raise errors.invalid_argument("Expected one input Tensor.")
 
 
 def _example_input(definition: Any, kind: str) -> str:

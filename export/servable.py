@@ -22,6 +22,9 @@ from tensorflow.python.client import pywrap_tf_session
 
 from export import checks, errors, signatures
 
+# Under which a run of several tasks keeps what a regression gives.
+_VALUES = "values"
+
 
 class Servable:
     """A loaded SavedModel. All methods may be called from several threads at once.
@@ -38,6 +41,7 @@ class Servable:
         path: str,
         tags: Sequence[str] = signatures.SERVE_TAGS,
         on_run: Callable[[float], None] | None = None,
+        check_method_names: bool = False,
     ) -> None:
         """Loads the model: the graph, its variables, its assets and its tables.
 
@@ -45,12 +49,15 @@ class Servable:
             path: the directory of the SavedModel.
             tags: of the meta graph.
             on_run: is told the seconds of each run that succeeds, in the thread of the call.
+            check_method_names: whether a signature answers only the call that its `method_name` is
+                for; TF2 exports, which always say predict, then answer Predict alone.
 
         Raises:
             errors.ServableError: it cannot be loaded.
         """
         self.path = path
         self._on_run = on_run
+        self._check_method_names = check_method_names
         loader = signatures.open_saved_model(path)
         meta_graph = signatures.find_meta_graph(loader, tags)
         self.signatures = signatures.from_meta_graph(meta_graph)
@@ -99,7 +106,7 @@ class Servable:
             errors.ServableError: with the codes and texts of TF Serving.
         """
         key = signature_name or signatures.DEFAULT_NAME
-        definition = checks.predict_signature(self._definitions, key)
+        definition = checks.predict_signature(self._definitions, key, self._check_method_names)
         feeds = checks.predict_feeds(definition, inputs, self._defaults[key])
         aliases = checks.predict_outputs(definition, output_filter)
         fetches = [definition.outputs[alias].name for alias in aliases]
@@ -124,13 +131,10 @@ class Servable:
         """
         key = signature_name or signatures.DEFAULT_NAME
         definition = checks.example_signature(self._definitions, key)
-        feed, names = checks.classify_tensors(definition)
+        feed, names = checks.classify_tensors(definition, self._check_method_names)
         fetches = [definition.outputs[name].name for name in names]
-        arrays = self._run_examples(feed, serialized_examples, fetches, timeout_ms)
-        values = dict(zip(names, arrays))
-        labels, scores = values.get(checks.CLASSES), values.get(checks.SCORES)
-        checks.check_classification(labels, scores, len(serialized_examples))
-        return labels, scores
+        arrays = self._run_examples({feed}, serialized_examples, fetches, timeout_ms)
+        return _classification(dict(zip(names, arrays)), len(serialized_examples))
 
     def regress(
         self, serialized_examples: Sequence[bytes], signature_name: str = "", timeout_ms: int = 0
@@ -150,23 +154,65 @@ class Servable:
         """
         key = signature_name or signatures.DEFAULT_NAME
         definition = checks.example_signature(self._definitions, key)
-        feed, fetch = checks.regress_tensors(definition)
-        (values,) = self._run_examples(feed, serialized_examples, [fetch], timeout_ms)
+        feed, fetch = checks.regress_tensors(definition, self._check_method_names)
+        (values,) = self._run_examples({feed}, serialized_examples, [fetch], timeout_ms)
         checks.check_regression(values, len(serialized_examples))
         return values.reshape(-1)
+
+    def multi_inference(
+        self,
+        serialized_examples: Sequence[bytes],
+        tasks: Sequence[checks.Task],
+        timeout_ms: int = 0,
+    ) -> list[Any]:
+        """Classifies and regresses the same `tf.Example`s in one run (multi_inference.cc).
+
+        Args:
+            serialized_examples: `[n]` bytes.
+            tasks: the signatures to answer from, each with its method.
+            timeout_ms: time limit of the run in milliseconds; 0 for none.
+
+        Returns:
+            for each task what `classify` or `regress` returns.
+
+        Raises:
+            errors.ServableError: with the codes and texts of TF Serving.
+        """
+        feeds: set[str] = set()
+        wanted: list[dict[str, str]] = []
+        for task, definition in zip(tasks, checks.task_signatures(self._definitions, tasks)):
+            if task.method_name == checks.CLASSIFY_METHOD:
+                feed, names = checks.classify_tensors(definition, self._check_method_names)
+                wanted.append({name: definition.outputs[name].name for name in names})
+            else:
+                feed, fetch = checks.regress_tensors(definition, self._check_method_names)
+                wanted.append({_VALUES: fetch})
+            feeds.add(feed)
+        fetches = [tensor for tensors in wanted for tensor in tensors.values()]
+        arrays = iter(self._run_examples(feeds, serialized_examples, fetches, timeout_ms))
+        results: list[Any] = []
+        for tensors in wanted:
+            outputs = {name: next(arrays) for name in tensors}
+            if _VALUES in outputs:
+                checks.check_regression(outputs[_VALUES], len(serialized_examples))
+                results.append(outputs[_VALUES].reshape(-1))
+            else:
+                results.append(_classification(outputs, len(serialized_examples)))
+        return results
 
     def close(self) -> None:
         """Frees the model. No call may be under way or follow; closing twice does no harm."""
         self._session.close()
 
     def _run_examples(
-        self, feed: str, examples: Sequence[bytes], fetches: list[str], timeout_ms: int
+        self, feeds: set[str], examples: Sequence[bytes], fetches: list[str], timeout_ms: int
     ) -> list[np.ndarray]:
+        """Feeds the Examples to each tensor of `feeds`; there is usually one."""
         if len(examples) == 0:
             raise errors.invalid_argument("Input is empty.")
         vector = np.empty([len(examples)], dtype=object)
         vector[:] = examples
-        return self._run({feed: vector}, fetches, timeout_ms)
+        return self._run(dict.fromkeys(feeds, vector), fetches, timeout_ms)
 
     def _run(
         self, feeds: Mapping[str, np.ndarray], fetches: list[str], timeout_ms: int
@@ -213,6 +259,15 @@ class Servable:
             dtype = object if tensor.dtype == tf.string else None
             self._tensors[name] = (tensor._as_tf_output(), dtype)
         return self._tensors[name]
+
+
+def _classification(
+    outputs: Mapping[str, np.ndarray], examples: int
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Labels and scores of a run, each None if the signature lacks it, once they are checked."""
+    labels, scores = outputs.get(checks.CLASSES), outputs.get(checks.SCORES)
+    checks.check_classification(labels, scores, examples)
+    return labels, scores
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import socket
+import ssl
 import threading
 from typing import Any
 import zlib
@@ -29,7 +30,12 @@ class RestServer:
     """
 
     def __init__(
-        self, site: rest_site.RestSite, bound: socket.socket, grace_secs: float, num_threads: int
+        self,
+        site: rest_site.RestSite,
+        bound: socket.socket,
+        grace_secs: float,
+        num_threads: int,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """Begins to serve at once.
 
@@ -38,6 +44,7 @@ class RestServer:
             bound: a bound socket; it is closed in the end.
             grace_secs: how long calls under way may go on after `begin_stop`.
             num_threads: how many calls run at once; 0 for four per CPU.
+            ssl_context: the port's TLS; None for plain HTTP.
         """
         bound.listen(1024)
         self.port: int = bound.getsockname()[1]
@@ -55,6 +62,9 @@ class RestServer:
             server_header=False,
             timeout_graceful_shutdown=math.ceil(grace_secs),
         )
+        config.load()
+        # uvicorn makes a context from files; ours comes from texts.
+        config.ssl = ssl_context
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [bound]}, name="rest", daemon=True

@@ -7,36 +7,29 @@ Ports open only when the model is available, so a port that answers means a mode
 (TF Serving: model_servers/server.cc).
 """
 
-from concurrent import futures
 import functools
 import logging
-import os
 import threading
 import time
 from typing import Any
 
-import grpc
-
 from estimator_app.serving import (
+    credentials,
     model_table,
     models,
     monitoring,
     ports,
+    probes,
+    profiler,
     request_metrics,
     servicers,
 )
 from estimator_app.serving import settings as serving_settings
+from estimator_app.serving import transport
 from export import servable
+from serving_client import wire
 
 _logger = logging.getLogger(__name__)
-
-_GRPC_OPTIONS = (
-    # As large as the wire allows, in both directions (TF Serving: server.cc).
-    ("grpc.max_receive_message_length", 2**31 - 1),
-    ("grpc.max_send_message_length", -1),
-    # Two servers on one port would share the calls at random; the second one must be refused.
-    ("grpc.so_reuseport", 0),
-)
 
 
 class ModelServer:
@@ -44,7 +37,8 @@ class ModelServer:
 
     Attributes:
         settings: what it was made with.
-        port: the gRPC port, once started.
+        port: the gRPC port, once started; None if there is only the Unix socket.
+        grpc_addresses: what gRPC clients connect to, once started.
         rest_port: the REST port, once started; None if REST is off.
     """
 
@@ -54,16 +48,24 @@ class ModelServer:
         self.rest_port: int | None = None
         self._metrics_path: str | None = None
         self._counted = request_metrics.RequestMetrics()
+        self.grpc_addresses: list[str] = []
         self._model = models.ServedModel(
             settings.model_name,
             settings.model_base_path,
             poll_wait_secs=settings.file_system_poll_wait_seconds,
             max_load_retries=settings.max_num_load_retries,
             load_retry_wait_secs=settings.load_retry_interval_micros / 1e6,
-            load_fn=functools.partial(servable.Servable, on_run=self._counted.add_run),
+            load_fn=functools.partial(
+                servable.Servable,
+                on_run=self._counted.add_run,
+                check_method_names=settings.enable_signature_method_name_check,
+            ),
         )
         self._table = model_table.ModelTable({settings.model_name: self._model})
-        self._grpc: grpc.Server | None = None
+        self._grpc: transport.GrpcListener | None = None
+        self._health: probes.HealthService | None = None
+        self._grpc_tls: credentials.Tls | None = None
+        self._rest_tls: credentials.Tls | None = None
         self._rest: Any = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -81,12 +83,17 @@ class ModelServer:
             whether it serves now; False if it was stopped meanwhile.
 
         Raises:
-            errors.ServableError: a port is in use, a file of settings is wrong, or the model cannot be
-                loaded.
+            errors.ServableError: a port is in use, a file of settings does not serve, or the model
+                cannot be loaded.
         """
         host = self.settings.host
         # Known before the model takes minutes to load; the port itself opens after.
-        ports.bind(host, self.settings.port, "port").close()
+        self._grpc_tls = credentials.read(self.settings.ssl_config_file)
+        self._rest_tls = credentials.read(self.settings.rest_api_ssl_config_file)
+        if self.settings.listens_on_tcp:
+            ports.bind(host, self.settings.port, "port").close()
+        if self.settings.grpc_socket_path:
+            transport.claim_socket(self.settings.grpc_socket_path)
         if self.settings.rest_api_port > 0:
             ports.bind(host, self.settings.rest_api_port, "rest_api_port").close()
         if self.settings.rest_api_port:
@@ -125,8 +132,10 @@ class ModelServer:
         deadline = time.monotonic() + grace_secs
         if self._rest is not None:
             self._rest.begin_stop()
+        if self._health is not None:
+            self._health.stop()
         if self._grpc is not None:
-            self._grpc.stop(grace_secs).wait()
+            self._grpc.stop(grace_secs)
         if self._rest is not None:
             self._rest.stop(max(deadline - time.monotonic(), 0))
         self._model.stop()
@@ -141,22 +150,23 @@ class ModelServer:
 
     def _open(self) -> None:
         settings = self.settings
-        threads = settings.grpc_max_threads or 4 * (os.cpu_count() or 1)
-        pool = futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc-call")
-        grpc_server = grpc.server(
-            pool,
-            handlers=servicers.generic_handlers(self._table, self._counted),
-            options=_GRPC_OPTIONS,
+        handlers = servicers.generic_handlers(
+            self._table, self._counted, settings.enable_serialization_as_tensor_content
         )
-        try:
-            port = grpc_server.add_insecure_port(ports.address(settings.host, settings.port))
-        except RuntimeError as error:
-            raise ports.unusable(settings.host, settings.port, "port") from error
-        if port == 0:
-            raise ports.unusable(settings.host, settings.port, "port")
-        grpc_server.start()
-        self._grpc, self.port = grpc_server, port
-        _logger.info("gRPC listens on %s", ports.address(settings.host, port))
+        if settings.enable_profiler:
+            handlers.append(profiler.generic_handler())
+        listener = transport.GrpcListener(settings, handlers, self._grpc_tls)
+        services = list(wire.SERVICES)
+        if settings.enable_profiler:
+            services.append(profiler.SERVICE)
+        if settings.enable_grpc_healthcheck_service:
+            self._health = probes.HealthService()
+            self._health.add_to(listener.server)
+            services.append(probes.HEALTH_SERVICE)
+        probes.add_reflection(listener.server, services)
+        listener.start()
+        self._grpc, self.port, self.grpc_addresses = listener, listener.port, listener.addresses
+        _logger.info("gRPC listens on %s", ", ".join(listener.addresses))
         if settings.rest_api_port:
             self._open_rest()
 
@@ -172,8 +182,9 @@ class ModelServer:
             cors=settings.rest_api_enable_cors_support,
         )
         bound = ports.bind(settings.host, max(settings.rest_api_port, 0), "rest_api_port")
+        ssl_context = None if self._rest_tls is None else self._rest_tls.ssl_context()
         self._rest = rest_server.RestServer(
-            site, bound, settings.grace_secs, settings.rest_api_num_threads
+            site, bound, settings.grace_secs, settings.rest_api_num_threads, ssl_context
         )
         self.rest_port = self._rest.port
         _logger.info("REST listens on %s", ports.address(settings.host, self.rest_port))

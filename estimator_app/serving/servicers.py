@@ -1,8 +1,8 @@
 """PredictionService and ModelService over the served models.
 
 A method unpacks a request, asks a servable and packs its answer; errors are those of
-`export.errors`, which `status` turns into gRPC's. MultiInference and HandleReloadConfigRequest are
-not registered yet, so that callers get `UNIMPLEMENTED`.
+`export.errors`, which `status` turns into gRPC's. HandleReloadConfigRequest is not registered yet, so
+that callers get `UNIMPLEMENTED`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,16 +12,27 @@ import grpc
 import numpy as np
 
 from estimator_app.serving import model_table, request_metrics, status
-from export import errors, signatures
+from export import checks, errors, signatures
 from serving_client import wire
 
 
 def generic_handlers(
-    table: model_table.ModelTable, counted: request_metrics.RequestMetrics
+    table: model_table.ModelTable,
+    counted: request_metrics.RequestMetrics,
+    as_tensor_content: bool = False,
 ) -> list[grpc.GenericRpcHandler]:
-    """What a gRPC server needs in order to answer from `table`; calls count in `counted`."""
+    """What a gRPC server needs in order to answer from `table`.
+
+    Args:
+        table: the models.
+        counted: where calls count.
+        as_tensor_content: see PredictionService.
+    """
     methods: dict[str, Callable[[Any, int], Any]] = counted.counted_rpcs(
-        {**PredictionService(table).methods(), **ModelService(table).methods()}
+        {
+            **PredictionService(table, as_tensor_content).methods(),
+            **ModelService(table).methods(),
+        }
     )
     handlers = []
     for service, calls in wire.SERVICES.items():
@@ -44,8 +55,16 @@ class PredictionService:
     All raise errors.ServableError with the codes and texts of TF Serving.
     """
 
-    def __init__(self, table: model_table.ModelTable) -> None:
+    def __init__(self, table: model_table.ModelTable, as_tensor_content: bool = False) -> None:
+        """Answers from `table`.
+
+        Args:
+            table: the models.
+            as_tensor_content: whether Predict answers numbers in `tensor_content`, which is smaller
+                and faster but not what every client reads.
+        """
         self._table = table
+        self._as_tensor_content = as_tensor_content
 
     def methods(self) -> dict[str, Callable[[Any, int], Any]]:
         """RPC name -> method."""
@@ -53,11 +72,12 @@ class PredictionService:
             "Predict": self.predict,
             "Classify": self.classify,
             "Regress": self.regress,
+            "MultiInference": self.multi_inference,
             "GetModelMetadata": self.get_model_metadata,
         }
 
     def predict(self, request: Any, timeout_ms: int) -> Any:
-        """PredictRequest -> PredictResponse, outputs in the typed fields (predict_util.cc)."""
+        """PredictRequest -> PredictResponse, (predict_util.cc)."""
         spec = _model_spec(request)
         with self._table.acquire(*_wanted(spec)) as (version, model):
             outputs = model.predict(
@@ -66,7 +86,8 @@ class PredictionService:
         response = wire.PredictResponse()
         _fill_spec(response.model_spec, spec, version)
         for alias, array in outputs.items():
-            response.outputs[alias].CopyFrom(wire.to_tensor_proto(array, as_content=False))
+            tensor = wire.to_tensor_proto(array, as_content=self._as_tensor_content)
+            response.outputs[alias].CopyFrom(tensor)
         return response
 
     def classify(self, request: Any, timeout_ms: int) -> Any:
@@ -77,10 +98,7 @@ class PredictionService:
             labels, scores = model.classify(examples, spec.signature_name, timeout_ms)
         response = wire.ClassificationResponse()
         _fill_spec(response.model_spec, spec, version)
-        for row in class_rows(labels, scores):
-            classes = response.result.classifications.add().classes
-            for label, score in row:
-                classes.add(label=label, score=score)
+        _fill_classification(response.result, labels, scores)
         return response
 
     def regress(self, request: Any, timeout_ms: int) -> Any:
@@ -91,8 +109,35 @@ class PredictionService:
             values = model.regress(examples, spec.signature_name, timeout_ms)
         response = wire.RegressionResponse()
         _fill_spec(response.model_spec, spec, version)
-        for value in values.tolist():
-            response.result.regressions.add(value=value)
+        _fill_regression(response.result, values)
+        return response
+
+    def multi_inference(self, request: Any, timeout_ms: int) -> Any:
+        """MultiInferenceRequest -> MultiInferenceResponse (multi_inference.cc).
+
+        The first task says which version answers; all tasks are one run of it.
+        """
+        specs = [task.model_spec for task in request.tasks]
+        first = specs[0] if specs else wire.ModelSpec()
+        with self._table.acquire(*_wanted(first)) as (version, model):
+            tasks = [
+                checks.Task(
+                    task.model_spec.name,
+                    task.model_spec.signature_name or signatures.DEFAULT_NAME,
+                    task.method_name,
+                )
+                for task in request.tasks
+            ]
+            examples = serialized_examples(request.input)
+            results = model.multi_inference(examples, tasks, timeout_ms)
+        response = wire.MultiInferenceResponse()
+        for spec, result in zip(specs, results):
+            answer = response.results.add()
+            _fill_spec(answer.model_spec, spec, version)
+            if isinstance(result, tuple):
+                _fill_classification(answer.classification_result, *result)
+            else:
+                _fill_regression(answer.regression_result, result)
         return response
 
     def get_model_metadata(self, request: Any, timeout_ms: int) -> Any:
@@ -221,3 +266,17 @@ def _fill_spec(answer: Any, asked: Any, version: int) -> None:
     answer.name = asked.name
     answer.signature_name = asked.signature_name or signatures.DEFAULT_NAME
     answer.version.value = version
+
+
+def _fill_classification(result: Any, labels: np.ndarray | None, scores: np.ndarray | None) -> None:
+    result.SetInParent()
+    for row in class_rows(labels, scores):
+        classes = result.classifications.add().classes
+        for label, score in row:
+            classes.add(label=label, score=score)
+
+
+def _fill_regression(result: Any, values: np.ndarray) -> None:
+    result.SetInParent()
+    for value in values.tolist():
+        result.regressions.add(value=value)

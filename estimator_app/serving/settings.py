@@ -10,11 +10,21 @@ class ServerSettings:
     """What is served, and where.
 
     Names, defaults and messages are those of tensorflow_model_server (TF Serving: server.h and
-    main.cc); `host`, `grace_secs`, port 0 and REST port -1 are additions.
+    main.cc); `host`, `grace_secs`, `rest_api_ssl_config_file`, port 0 without a socket and REST port -1
+    are additions.
 
     Attributes:
         host: address to listen on. The stock server listens on all of them (`0.0.0.0`).
-        port: gRPC port; 0 picks a free one.
+        port: gRPC port; 0 picks a free one, or turns TCP off if there is a socket.
+        grpc_socket_path: Unix socket to listen on as well; empty for none.
+        grpc_channel_arguments: `name=value` pairs with commas between them, for gRPC's own server.
+        ssl_config_file: SSLConfig text for gRPC; empty for no TLS.
+        rest_api_ssl_config_file: the same for REST.
+        enable_grpc_healthcheck_service: whether `grpc.health.v1` answers.
+        enable_profiler: whether `tensorflow.ProfilerService` answers.
+        enable_signature_method_name_check: whether a signature answers only the call that its
+            method is for.
+        enable_serialization_as_tensor_content: whether Predict answers numbers in `tensor_content`.
         rest_api_port: REST port; 0 turns REST off, -1 picks a free one.
         rest_api_num_threads: how many REST calls run at once; 0 for four per CPU.
         rest_api_enable_cors_support: whether pages of other origins may read REST answers.
@@ -32,6 +42,14 @@ class ServerSettings:
 
     host: str = "127.0.0.1"
     port: int = 8500
+    grpc_socket_path: str = ""
+    grpc_channel_arguments: str = ""
+    ssl_config_file: str = ""
+    rest_api_ssl_config_file: str = ""
+    enable_grpc_healthcheck_service: bool = False
+    enable_profiler: bool = True
+    enable_signature_method_name_check: bool = False
+    enable_serialization_as_tensor_content: bool = False
     rest_api_port: int = 0
     rest_api_num_threads: int = 0
     rest_api_enable_cors_support: bool = False
@@ -87,8 +105,35 @@ class ServerSettings:
             "0 or more",
             self.max_num_load_retries,
         )
+        self.channel_arguments()
         _require(self.grpc_max_threads >= 0, "grpc_max_threads", "0 or more", self.grpc_max_threads)
         _require(self.grace_secs >= 0, "grace_secs", "0 or more", self.grace_secs)
+
+    @property
+    def listens_on_tcp(self) -> bool:
+        """Whether there is a gRPC port."""
+        return self.port > 0 or not self.grpc_socket_path
+
+    def channel_arguments(self) -> list[tuple[str, int | str]]:
+        """The pairs of `grpc_channel_arguments`; a value that is a 32-bit integer is one.
+
+        Raises:
+            ValueError: one has no name or no value.
+        """
+        pairs: list[tuple[str, int | str]] = []
+        for text in filter(None, self.grpc_channel_arguments.split(",")):
+            name, _, value = text.partition("=")
+            _require(bool(name and value), "grpc_channel_arguments", "name=value pairs", text)
+            pairs.append((name, _integer_or_text(value)))
+        return pairs
+
+
+def _integer_or_text(text: str) -> int | str:
+    try:
+        number = int(text)
+    except ValueError:
+        return text
+    return number if -(2**31) <= number < 2**31 else text
 
 
 def _require(holds: bool, name: str, rule: str, value: object) -> None:

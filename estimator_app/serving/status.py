@@ -41,15 +41,25 @@ def timeout_ms(context: grpc.ServicerContext) -> int:
 def behavior(
     method: Callable[[Any, int], Any],
 ) -> Callable[[Any, grpc.ServicerContext], Any]:
-    """Makes a gRPC behaviour of `method(request, timeout_ms) -> response`.
+    """Makes a gRPC behaviour of `method(request, timeout_ms) -> response`; see `guarded`."""
+    return guarded(lambda request, context: method(request, timeout_ms(context)))
+
+
+def guarded(
+    method: Callable[[Any, grpc.ServicerContext], Any],
+) -> Callable[[Any, grpc.ServicerContext], Any]:
+    """Makes a gRPC behaviour of `method(request, context) -> response`.
 
     A ServableError becomes the call's status. Anything else is our own mistake: it is logged, and
-    the caller gets `INTERNAL`.
+    the caller gets `INTERNAL`. A call whose caller went away, or whose deadline passed, while it
+    waited for a thread is not run.
     """
 
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        if not context.is_active():
+            _abort(context, errors.Code.CANCELLED, "The caller has gone.")
         try:
-            return method(request, timeout_ms(context))
+            return method(request, context)
         except errors.ServableError as error:
             _abort(context, error.code, error.message)
         except Exception as error:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export import errors, servable
+from export import checks, errors, servable
 from tests import saved_models
 
 _ROWS = saved_models.serialized((1.0, 2.0), (-4.0, 1.0), (0.0, 0.0))
@@ -324,3 +324,53 @@ def test_needs_neither_estimators_nor_legacy_keras(plain_path):
     command = [sys.executable, "-c", program, str(plain_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.stdout.splitlines() == ["[[6.]]", "[]"], done.stderr
+
+
+@pytest.fixture(scope="module")
+def strict_model(examples_path):
+    with contextlib.closing(
+        servable.Servable(str(examples_path), check_method_names=True)
+    ) as model:
+        yield model
+
+
+def test_checked_methods_answer_what_they_name(strict_model):
+    labels, _ = strict_model.classify(_ROWS, "classification")
+    assert labels[0].tolist() == [b"no", b"yes"]
+    assert strict_model.regress(_ROWS, "regression").shape == (len(_ROWS),)
+    assert strict_model.predict({"inputs": np.array(_ROWS, object)}, "regression")["outputs"].size
+    tasks = [
+        checks.Task("m", "classification", checks.CLASSIFY_METHOD),
+        checks.Task("m", "regression", checks.REGRESS_METHOD),
+    ]
+    (labels, _), values = strict_model.multi_inference(_ROWS, tasks)
+    assert (len(labels), len(values)) == (len(_ROWS), len(_ROWS))
+
+
+def test_checked_methods_refuse_the_others(strict_model):
+    classify = "Expected classification signature method_name to be tensorflow/serving/classify. "
+    regress = "Expected regression signature method_name to be tensorflow/serving/regress. "
+    assert _refusal(strict_model.classify, _ROWS, "regression") == (
+        "INVALID_ARGUMENT",
+        f"{classify}Was: tensorflow/serving/regress",
+    )
+    assert _refusal(strict_model.regress, _ROWS, "") == (
+        "INVALID_ARGUMENT",
+        f"{regress}Was: tensorflow/serving/predict",
+    )
+    # The method is looked at before the number of inputs.
+    task = checks.Task("m", "two_inputs", checks.REGRESS_METHOD)
+    assert _refusal(strict_model.multi_inference, _ROWS, [task]) == (
+        "INVALID_ARGUMENT",
+        f"{regress}Was: tensorflow/serving/classify",
+    )
+
+
+def test_a_checked_method_that_serving_does_not_know(tmp_path):
+    path = saved_models.write_module(tmp_path)
+    with contextlib.closing(servable.Servable(str(path), check_method_names=True)) as model:
+        assert _refusal(model.predict, {}, "__saved_model_init_op") == (
+            "INTERNAL",
+            "Expected prediction signature method_name to be one of {tensorflow/serving/predict, "
+            "tensorflow/serving/classify, tensorflow/serving/regress}. Was: ",
+        )

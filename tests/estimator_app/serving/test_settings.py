@@ -47,6 +47,10 @@ def test_absolute_paths_and_uris_are_accepted(path):
             "Expected --max_num_load_retries to be 0 or more, found -1.",
         ),
         ({"grpc_max_threads": -1}, "Expected --grpc_max_threads to be 0 or more, found -1."),
+        (
+            {"grpc_channel_arguments": "grpc.a=1,grpc.b"},
+            "Expected --grpc_channel_arguments to be name=value pairs, found grpc.b.",
+        ),
         ({"grace_secs": -0.5}, "Expected --grace_secs to be 0 or more, found -0.5."),
     ],
 )
@@ -54,3 +58,23 @@ def test_wrong_value_is_refused(wrong, message):
     with pytest.raises(ValueError) as caught:
         serving_settings.ServerSettings(**{"model_base_path": "/models", **wrong})
     assert str(caught.value) == message
+
+
+def test_channel_arguments_are_integers_where_they_can_be():
+    text = "grpc.max_connection_age_ms=2000,grpc.low=-1,grpc.large=3000000000,grpc.name=a=b"
+    settings = serving_settings.ServerSettings(model_base_path="/m", grpc_channel_arguments=text)
+    assert settings.channel_arguments() == [
+        ("grpc.max_connection_age_ms", 2000),
+        ("grpc.low", -1),
+        ("grpc.large", "3000000000"),
+        ("grpc.name", "a=b"),
+    ]
+
+
+def test_a_socket_turns_port_0_off():
+    def listens(**fields):
+        return serving_settings.ServerSettings(model_base_path="/m", **fields).listens_on_tcp
+
+    assert listens(port=0)
+    assert not listens(port=0, grpc_socket_path="/run/m.sock")
+    assert listens(port=8500, grpc_socket_path="/run/m.sock")

@@ -1,5 +1,7 @@
 """Our errors as gRPC statuses."""
 
+from concurrent import futures
+import threading
 from unittest import mock
 
 import grpc
@@ -58,3 +60,40 @@ def test_error_ends_the_call():
 def test_own_mistake_is_internal_and_logged(caplog):
     assert _abort_of(KeyError("k")) == (grpc.StatusCode.INTERNAL, b"KeyError: 'k'")
     assert "A call failed unexpectedly" in caplog.text
+
+
+@pytest.mark.parametrize("leave", ["cancel", "deadline"])
+def test_a_call_without_its_caller_is_not_run(leave):
+    """With one thread: the second call waits behind the first one, and its caller leaves."""
+    begun, go_on, seen = threading.Event(), threading.Event(), []
+
+    def method(request, timeout_ms):
+        seen.append(request)
+        begun.set()
+        assert go_on.wait(30)
+        return b""
+
+    handler = grpc.unary_unary_rpc_method_handler(status.behavior(method))
+    server = grpc.server(
+        futures.ThreadPoolExecutor(1),
+        [grpc.method_handlers_generic_handler("test", {"Call": handler})],
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary("/test/Call")
+        first = call.future(b"first")
+        assert begun.wait(30)
+        if leave == "cancel":
+            second = call.future(b"second")
+            with pytest.raises(grpc.FutureTimeoutError):
+                second.result(0.2)
+            second.cancel()
+        else:
+            with pytest.raises(grpc.RpcError):
+                call(b"second", timeout=0.2)
+        go_on.set()
+        assert first.result() == b""
+        assert call(b"third") == b""
+    server.stop(None)
+    assert seen == [b"first", b"third"]
