@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import trustme
 
-from estimator_app.serving import credentials, server, transport
+from estimator_app.serving import credentials, server
 from estimator_app.serving import settings as serving_settings
+from estimator_app.serving import transport
 from export import errors
 from serving_client import wire
 from tests import running
