@@ -3,7 +3,7 @@
     estimator-query --server=localhost:8500 --model=census --input=people.csv --output=answers.jsonl
 
 The command is documented in docs/client.md. Exit codes: 0 done, 1 the server failed or did not
-answer, 2 the request was wrong.
+answer, or some rows have no answer, 2 the request was wrong.
 """
 
 import dataclasses
@@ -11,57 +11,25 @@ import itertools
 import os
 import sys
 import textwrap
-from typing import Any, Iterator, NoReturn, Optional, Sequence
+from typing import Any, NoReturn, Optional, Sequence
 
 from absl import app, flags
-import tqdm
 
+from serving_client import bulk
 from serving_client import client as client_lib
-from serving_client import errors, questions
+from serving_client import display as display_lib
+from serving_client import errors, load_test, questions
 from serving_client import rows as rows_lib
 from serving_client import settings as settings_lib
+from serving_client.query_settings import QuerySettings
 
 EXIT_FAILED = 1
 EXIT_WRONG_REQUEST = 2
 EXIT_INTERRUPTED = 130
 
 _PROGRAM = "estimator-query"
+_LOAD_TEST_ROWS = 10_000  # of the input, that a load test asks again and again
 _HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull", "-?")
-
-
-@dataclasses.dataclass(frozen=True)
-class QuerySettings:
-    """What to ask.
-
-    Attributes:
-        model: The model's name on the server.
-        version: Number of its version, or None.
-        version_label: Label of its version, or None.
-        signature_name: Which signature; None chooses one by the columns.
-        input: CSV or JSON-lines file, `-` for standard input; None asks for no rows.
-        output: File for the answers, `-` for standard output.
-        format: `csv` or `jsonl`, what standard input holds; None goes by the name of the file.
-        batch_size: Rows sent in one request.
-    """
-
-    model: str
-    version: Optional[int] = None
-    version_label: Optional[str] = None
-    signature_name: Optional[str] = None
-    input: Optional[str] = None
-    output: str = rows_lib.STANDARD
-    format: Optional[str] = None
-    batch_size: int = 100
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise errors.InputError(f"--batch_size must be 1 or more; got {self.batch_size}.")
-        if self.version is not None and self.version_label is not None:
-            raise errors.InputError("Give --version or --version_label, not both.")
-        if self.input is not None:
-            rows_lib.file_format(self.input, self.format)
-        if self.output != rows_lib.STANDARD:
-            rows_lib.file_format(self.output, None)
 
 
 # Of this program alone, so that another program's flags of the same names are none of its business.
@@ -90,11 +58,14 @@ def _define_flags() -> dict[str, tuple[str, ...]]:
         "otherwise one that takes serialised tf.Examples.",
         **own,
     )
+    flags.DEFINE_list(
+        "output_filter", [], "Outputs to compute, separated by commas; all if not given.", **own
+    )
     flags.DEFINE_string(
         "input",
         None,
-        "File with the rows: .csv with a header, .jsonl with an object a line, or one of them "
-        "with .gz; - for standard input.",
+        "File with the rows: .csv with a header, .jsonl with an object a line, one of them with .gz, "
+        "or .parquet; - for standard input.",
         **own,
     )
     flags.DEFINE_enum(
@@ -107,15 +78,50 @@ def _define_flags() -> dict[str, tuple[str, ...]]:
         "as JSON lines.",
         **own,
     )
+    flags.DEFINE_list(
+        "key", [], "Columns of the input to write beside each answer, separated by commas.", **own
+    )
+    flags.DEFINE_string(
+        "failures",
+        None,
+        "File, .jsonl or .jsonl.gz, for the rows that cannot be answered, with the reason. If not "
+        "given, the first such row is an error.",
+        **own,
+    )
     flags.DEFINE_integer("batch_size", query.batch_size, "Rows in one request.", **own)
+    flags.DEFINE_integer(
+        "concurrency", query.concurrency, "Requests under way at the same time.", **own
+    )
     flags.DEFINE_float(
         "timeout_secs", connection.timeout_secs, "Deadline of each request, in seconds.", **own
     )
+    flags.DEFINE_float(
+        "retry_secs",
+        query.retry_secs,
+        "For how long a request is repeated while the server is away or overloaded, in seconds.",
+        **own,
+    )
+    flags.DEFINE_bool(
+        "resume",
+        query.resume,
+        "Go on where the same command was interrupted; --noresume begins anew.",
+        **own,
+    )
+    flags.DEFINE_bool(
+        "load_test",
+        False,
+        "Ask the rows of --input again and again, --batch_size in a request and --concurrency requests "
+        "at a time, and print throughput and latencies instead of answers.",
+        **own,
+    )
+    flags.DEFINE_float("load_test_secs", 10.0, "How long a load test takes, in seconds.", **own)
     flags.DEFINE_bool("status", False, "Print the state of the model's versions and exit.", **own)
     flags.DEFINE_bool("metadata", False, "Print the model's signatures and exit.", **own)
     return {
         "Whom to ask": ("server", "model", "version", "version_label", "signature_name"),
-        "What to ask": ("input", "format", "output", "batch_size", "timeout_secs"),
+        "What to ask": ("input", "format", "key", "output_filter", "output", "failures"),
+        "How to ask": ("batch_size", "concurrency", "timeout_secs", "retry_secs", "resume"),
+        "Measure": ("load_test", "load_test_secs"),
         "Look only": ("status", "metadata"),
     }
 
@@ -124,34 +130,47 @@ _GROUPS = _define_flags()
 
 
 def run(query: QuerySettings, connection: settings_lib.ClientSettings) -> int:
-    """Asks for every row of the input and writes the answers; returns how many there were.
+    """Asks for every row of the input and writes the answers; returns the exit code.
 
     Raises:
         errors.ClientError: Something went wrong; a file of answers is then not written.
     """
-    assert query.input is not None
-    rows = rows_lib.read(query.input, query.format)
-    first = next(rows, None)
-    if first is None:
-        raise errors.InputError(f"{query.input} has no rows.")
-    with client_lib.PredictionClient(connection, query.model) as client:
-        found = client.model_metadata(query.version, query.version_label)
-        wanted = query.signature_name or ""
-        question = questions.choose(found, wanted, first.values)
-        for note in questions.notes(question, found, wanted, first.values):
-            _note(note)
-        batches = _batches(itertools.chain([first], rows), query.batch_size)
-        with rows_lib.open_output(query.output) as write, _progress() as progress:
-            count = 0
-            for batch in batches:
-                answers = questions.ask(
-                    client, question, batch, query.input, query.version, query.version_label
-                )
-                for row, answer in zip(batch, answers, strict=True):
-                    write(row.number, answer)
-                count += len(batch)
-                progress.update(len(batch))
-    return count
+    with display_lib.RowDisplay() as display:
+        with client_lib.PredictionClient(connection, query.model) as client:
+            counts = bulk.run(client, query, display)
+    if query.output != rows_lib.STANDARD:
+        display.note(f"{counts.answered} rows answered, written to {query.output}.")
+    if counts.failed:
+        _fail(
+            f"{counts.failed} of {counts.rows} rows could not be answered; the reasons are in "
+            f"{query.failures}.",
+            EXIT_FAILED,
+        )
+    return 0
+
+
+def measure(query: QuerySettings, connection: settings_lib.ClientSettings, secs: float) -> int:
+    """Prints how the server bears the load that query says; returns the exit code.
+
+    Raises:
+        errors.ClientError: The first requests fail.
+    """
+    with display_lib.RowDisplay() as display, client_lib.PredictionClient(
+        connection, query.model
+    ) as client:
+        plan = bulk.prepare(client, query, display.note)
+        rows = list(itertools.islice(plan.rows, _LOAD_TEST_ROWS))
+        unreadable = [row.problem for row in rows if row.problem]
+        if unreadable:
+            raise errors.InputError(unreadable[0])
+        load = load_test.run(
+            lambda batch: questions.ask(client, plan.question, batch, query),
+            list(bulk.batches(iter(rows), query.batch_size)),
+            query.concurrency,
+            secs,
+        )
+    print(load.text())
+    return EXIT_FAILED if load.failed else 0
 
 
 def print_status(client: client_lib.PredictionClient, version: Optional[int]) -> None:
@@ -181,9 +200,14 @@ def settings_from_flags() -> tuple[QuerySettings, settings_lib.ClientSettings]:
             _fail(f"--{name} is required. Run {_PROGRAM} --help for the list of flags.")
     if FLAGS.input is None and not (FLAGS.status or FLAGS.metadata):
         _fail("--input is required, or one of --status and --metadata.")
+    if FLAGS.load_test and FLAGS.input is None:
+        _fail("--load_test asks the rows of a file; --input is required.")
+    if FLAGS.load_test and not FLAGS.load_test_secs > 0:
+        _fail(f"--load_test_secs must be above 0; got {FLAGS.load_test_secs}.")
     values: dict[str, Any] = {
         field.name: FLAGS[field.name].value for field in dataclasses.fields(QuerySettings)
     }
+    values.update(key=tuple(FLAGS.key), output_filter=tuple(FLAGS.output_filter))
     try:
         connection = settings_lib.ClientSettings(FLAGS.server, timeout_secs=FLAGS.timeout_secs)
         return QuerySettings(**values), connection
@@ -196,6 +220,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) > 1:
         _fail(f"unexpected argument {argv[1]!r}; every setting is a flag.")
     query, connection = settings_from_flags()
+    code = 0
     try:
         if FLAGS.status or FLAGS.metadata:
             with client_lib.PredictionClient(connection, query.model) as client:
@@ -203,10 +228,10 @@ def main(argv: Sequence[str]) -> int:
                     print_status(client, query.version)
                 if FLAGS.metadata:
                     print_metadata(client, query)
+        elif FLAGS.load_test:
+            code = measure(query, connection, FLAGS.load_test_secs)
         else:
-            count = run(query, connection)
-            if query.output != rows_lib.STANDARD:
-                _note(f"{count} rows answered, written to {query.output}.")
+            code = run(query, connection)
         sys.stdout.flush()
     except errors.RequestError as error:
         _fail(str(error))
@@ -216,7 +241,7 @@ def main(argv: Sequence[str]) -> int:
         _fail("interrupted.", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader of standard output, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return code
 
 
 def cli() -> NoReturn:
@@ -249,26 +274,10 @@ def help_text() -> str:
             if isinstance(flag, flags.BooleanFlag):
                 lines.append(f"  --{name}")
             else:
-                default = "" if flag.default is None else f" (default: {flag.default})"
+                default = f" (default: {flag.default})" if flag.default not in (None, []) else ""
                 lines.append(f"  --{name}=...{default}")
             lines += textwrap.wrap(flag.help, 92, initial_indent=" " * 8, subsequent_indent=" " * 8)
     return "\n".join([*lines, "", "Flags can also stand in a file, one a line: --flagfile=FILE"])
-
-
-def _batches(rows: Iterator[rows_lib.Row], size: int) -> Iterator[list[rows_lib.Row]]:
-    """Yields the rows in lists of size; the last may be shorter."""
-    while batch := list(itertools.islice(rows, size)):
-        yield batch
-
-
-def _progress() -> tqdm.tqdm:
-    """Returns a bar of rows on standard error; silent if that is no terminal, or for a second."""
-    return tqdm.tqdm(unit=" rows", disable=None, delay=1, leave=False)
-
-
-def _note(text: str) -> None:
-    """Prints a line on standard error."""
-    print(f"note: {text}", file=sys.stderr)
 
 
 def _fail(message: str, code: int = EXIT_WRONG_REQUEST) -> NoReturn:

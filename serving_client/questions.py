@@ -13,8 +13,9 @@ from typing import Any, Iterable, Mapping, Optional, Sequence
 
 import numpy as np
 
+from serving_client import answers
 from serving_client import client as client_lib
-from serving_client import encoding, errors, metadata
+from serving_client import encoding, errors, metadata, query_settings
 from serving_client import rows as rows_lib
 from serving_client import wire
 
@@ -158,9 +159,7 @@ def ask(
     client: client_lib.PredictionClient,
     question: Question,
     batch: Sequence[rows_lib.Row],
-    place: str,
-    version: Optional[int] = None,
-    version_label: Optional[str] = None,
+    query: query_settings.QuerySettings,
 ) -> list[Answer]:
     """Returns the answer to each row of a batch.
 
@@ -168,17 +167,16 @@ def ask(
         client: Who is asked.
         question: How to ask.
         batch: The rows; all have the columns that the question was chosen for.
-        place: The rows' file, for messages.
-        version: Number of the version, or None.
-        version_label: Label of the version, or None.
+        query: Says the version, the outputs, and the rows' file for messages.
 
     Raises:
         errors.InputError: A value does not fit; with file, row, column and value.
     """
-    how = (question.signature.name, version, version_label)
+    place = query.input or rows_lib.STANDARD
+    how = (question.signature.name, query.version, query.version_label)
     if not question.as_examples:
         columns = _columns(question, batch, place)
-        return _split(client.predict(columns, *how), batch)
+        return _split(client.predict(columns, *how, query.output_filter), batch)
     examples = [_example(row, question.types, place) for row in batch]
     if question.signature.method_name == metadata.CLASSIFY:
         return [
@@ -192,7 +190,7 @@ def ask(
         return [{"outputs": np.float32(value)} for value in client.regress(examples, *how)]
     (name,) = question.signature.inputs
     serialised = [example.SerializeToString() for example in examples]
-    return _split(client.predict({name: serialised}, *how), batch)
+    return _split(client.predict({name: serialised}, *how, query.output_filter), batch)
 
 
 def _columns(question: Question, batch: Sequence[rows_lib.Row], place: str) -> dict[str, Any]:
@@ -392,7 +390,8 @@ def _split(outputs: Mapping[str, np.ndarray], batch: Sequence[rows_lib.Row]) -> 
         raise errors.ServerError(
             f"No output has one entry for each of {count} rows; the model gave {shapes or 'none'}."
         )
-    return [{name: value[place] for name, value in kept.items()} for place in range(count)]
+    lists = {name: answers.plain(value) for name, value in kept.items()}  # at once, for speed
+    return [{name: value[place] for name, value in lists.items()} for place in range(count)]
 
 
 def notes(

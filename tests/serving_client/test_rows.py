@@ -1,10 +1,11 @@
-"""Rows in, answers out: files, formats and what is wrong with them."""
+"""Rows of files: formats and what is wrong with them."""
 
 import gzip
 import io
 import json
 
-import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
 import pytest
 
 from serving_client import errors, rows
@@ -16,7 +17,7 @@ def read(path, text, wanted=None):
         path.write_bytes(gzip.compress(text.encode()))
     else:
         path.write_text(text, encoding="utf-8")
-    return [(row.number, dict(row.values)) for row in rows.read(str(path), wanted)]
+    return [(row.number, dict(row.values)) for row in rows.RowFile(str(path), wanted)]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
@@ -39,11 +40,12 @@ def test_json_lines_give_values_and_b64_bytes(tmp_path, name):
 
 def test_standard_input_needs_a_format(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("a\n1\n"))
-    assert [row.values for row in rows.read("-", "csv")] == [{"a": "1"}]
+    assert [row.values for row in rows.RowFile("-", "csv")] == [{"a": "1"}]
     with pytest.raises(errors.InputError) as caught:
-        list(rows.read("-"))
+        rows.RowFile("-")
     assert str(caught.value) == (
-        "'-' does not end in .csv or .jsonl (or .csv.gz, .jsonl.gz); say what it is with --format."
+        "'-' does not end in .csv, .jsonl (or .csv.gz, .jsonl.gz) or .parquet; say what it is with "
+        "--format."
     )
 
 
@@ -57,105 +59,104 @@ def test_standard_input_needs_a_format(monkeypatch):
             "{path} names 'a', 'b' more than once in its header. Rename or remove the columns that "
             "repeat.",
         ),
-        ("a.csv", "a,b\n1,2\n3\n", "{path}, row 2: 1 values for 2 columns."),
         ("a.csv", 'a\n"x" y\n', "{path}, line 2: ',' expected after '\"'."),
-        ("a.jsonl", '{"a": 1}\n{"a"\n', "{path}, row 2: not JSON: Expecting ':' delimiter"),
-        (
-            "a.jsonl",
-            "[1]\n",
-            "{path}, row 1: expected an object such as {{\"age\": 39}}; got '[1]'.",
-        ),
-        ("a.jsonl", '{"a": {"b64": "?"}}\n', "{path}, row 1: bad b64 value: "),
     ],
 )
-def test_bad_row_is_named_by_file_and_place(tmp_path, name, text, sentence):
+def test_file_that_cannot_be_told_apart_into_rows_is_named(tmp_path, name, text, sentence):
     with pytest.raises(errors.InputError) as caught:
         read(tmp_path / name, text)
     assert str(caught.value).startswith(sentence.format(path=tmp_path / name))
 
 
+@pytest.mark.parametrize(
+    "name, text, sentence",
+    [
+        ("a.csv", "a,b\n1,2\n3\n4,5\n", "{path}, row 2: 1 values for 2 columns."),
+        (
+            "a.jsonl",
+            '{"a": 1}\n{"a"\n{"a": 2}\n',
+            "{path}, row 2: not JSON: Expecting ':' delimiter",
+        ),
+        (
+            "a.jsonl",
+            '{"a": 1}\n[1]\n{"a": 2}\n',
+            "{path}, row 2: expected an object such as {{\"age\": 39}}; got '[1]'.",
+        ),
+        ("a.jsonl", '{"a": 1}\n{"a": {"b64": "?"}}\n{"a": 2}\n', "{path}, row 2: bad b64 value: "),
+    ],
+)
+def test_bad_row_is_named_by_file_and_place_and_the_next_are_read(tmp_path, name, text, sentence):
+    (tmp_path / name).write_text(text)
+    first, bad, last = rows.RowFile(str(tmp_path / name))
+    assert (first.problem, last.problem, len(last.values)) == ("", "", len(first.values))
+    assert (bad.number, dict(bad.values)) == (2, {})
+    assert bad.problem.startswith(sentence.format(path=tmp_path / name))
+
+
 def test_file_that_cannot_be_read_is_named(tmp_path):
     path = tmp_path / "a.csv"
     with pytest.raises(errors.InputError) as caught:
-        list(rows.read(str(path)))
+        list(rows.RowFile(str(path)))
     assert str(caught.value) == f"{path} cannot be read: No such file or directory."
     path.write_bytes(b"a\n\xff\n")
     with pytest.raises(errors.InputError, match="is not UTF-8 text"):
-        list(rows.read(str(path)))
+        list(rows.RowFile(str(path)))
     packed = tmp_path / "a.csv.gz"
     packed.write_bytes(b"a\n1\n")
     with pytest.raises(errors.InputError, match="is not a whole gzip file"):
-        list(rows.read(str(packed)))
+        list(rows.RowFile(str(packed)))
     packed.write_bytes(gzip.compress(b"a\n1\n" * 1000)[:-10])
     with pytest.raises(errors.InputError, match="is not a whole gzip file"):
-        list(rows.read(str(packed)))
+        list(rows.RowFile(str(packed)))
 
 
-ANSWER = {"score": np.float32([0.1, 2]), "text": b"caf\xc3\xa9", "bad": b"\xff", "n": np.int64(3)}
+def test_bytes_are_written_as_they_are_read(tmp_path):
+    values = {"raw": b"\xff\x00", "several": [b"\x00", "a"], "n": 1}
+    (tmp_path / "a.jsonl").write_text(json.dumps(rows.encode_b64(values)))
+    (row,) = rows.RowFile(str(tmp_path / "a.jsonl"))
+    assert row.values == values
 
 
-def test_json_answers_have_short_floats_and_text(tmp_path):
-    path = tmp_path / "out.jsonl"
-    with rows.open_output(str(path)) as write:
-        write(1, ANSWER)
-        write(2, {"c": np.complex64([1j]), "s": np.array([b"x"], object), "h": np.float16(0.1)})
-        assert not path.exists()  # renamed at the end
-    assert path.read_text(encoding="utf-8") == (
-        '{"row": 1, "outputs": {"score": [0.1, 2.0], "text": "café", "bad": "\\\\xff", "n": 3}}\n'
-        '{"row": 2, "outputs": {"c": [[0.0, 1.0]], "s": ["x"], "h": 0.1}}\n'
-    )
+def parquet_file(path, columns, **options):
+    """Writes a Parquet file."""
+    parquet.write_table(pa.table(columns), path, **options)
+    return rows.RowFile(str(path))
 
 
-def test_csv_answers_have_a_column_an_element(tmp_path):
-    path = tmp_path / "out.csv"
-    with rows.open_output(str(path)) as write:
-        write(1, ANSWER)
-    assert path.read_text(encoding="utf-8") == (
-        "row,score_0,score_1,text,bad,n\n1,0.1,2.0,café,\\xff,3\n"
-    )
+def test_parquet_gives_typed_values_in_order(tmp_path):
+    columns = {"n": list(range(3000)), "raw": [b"\xff"] * 3000, "x": [[1.5, None]] * 3000}
+    file = parquet_file(tmp_path / "a.parquet", columns, row_group_size=700)
+    found = list(file)
+    assert [(row.number, row.values["n"]) for row in found] == [(n + 1, n) for n in range(3000)]
+    assert found[-1] == rows.Row(3000, {"n": 2999, "raw": b"\xff", "x": [1.5, None]}, is_text=False)
 
 
-def test_compressed_answers(tmp_path):
-    path = tmp_path / "out.jsonl.gz"
-    with rows.open_output(str(path)) as write:
-        write(1, {"a": 1})
-    assert json.loads(gzip.decompress(path.read_bytes())) == {"row": 1, "outputs": {"a": 1}}
+def test_what_is_no_parquet_is_refused(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 not at all")
+    with pytest.raises(errors.InputError, match="a.parquet is no Parquet file: "):
+        list(rows.RowFile(str(tmp_path / "a.parquet")))
+    with pytest.raises(errors.InputError, match="so --input must be a plain file; got '-'."):
+        rows.RowFile("-", "parquet")
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    parquet.write_table(table, tmp_path / "twice.parquet")
+    with pytest.raises(errors.InputError, match="names 'a' more than once among its columns"):
+        list(rows.RowFile(str(tmp_path / "twice.parquet")))
 
 
-def test_csv_rows_of_different_widths_are_refused_and_nothing_is_left(tmp_path):
-    with pytest.raises(errors.InputError) as caught:
-        with rows.open_output(str(tmp_path / "out.csv")) as write:
-            write(1, {"a": [1, 2]})
-            write(2, {"a": [1]})
-    assert str(caught.value) == (
-        "Row 2 has other output columns (row, a_0) than the first row (row, a_0, a_1); write .jsonl "
-        "instead."
-    )
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_failed_work_keeps_the_old_file(tmp_path):
-    path = tmp_path / "out.jsonl"
-    path.write_text("old")
-    with pytest.raises(RuntimeError):
-        with rows.open_output(str(path)) as write:
-            write(1, {"a": 1})
-            raise RuntimeError
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_place_that_does_not_exist_is_named(tmp_path):
-    path = tmp_path / "none" / "out.jsonl"
-    with pytest.raises(errors.InputError) as caught:
-        with rows.open_output(str(path)):
-            pass
-    assert str(caught.value) == f"{path} cannot be written: No such file or directory."
-
-
-def test_full_disk_is_the_works_fault(tmp_path):
-    with pytest.raises(errors.ClientError) as caught:
-        with rows.open_output(str(tmp_path / "out.jsonl")):
-            raise OSError(28, "No space left on device")
-    assert not isinstance(caught.value, errors.RequestError)
-    assert str(caught.value).endswith("out.jsonl cannot be written: No space left on device.")
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
+def test_file_says_how_much_of_it_is_read(tmp_path, name):
+    path = tmp_path / name
+    if name == "a.parquet":
+        file = parquet_file(path, {"a": list(range(50_000))})
+    else:
+        data = b"a\n" + b"".join(b"%d\n" % (n * 7919 % 50_000) for n in range(50_000))
+        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        file = rows.RowFile(str(path))
+    assert file.fraction() is None
+    found = iter(file)
+    for _ in range(25_000):
+        next(found)
+    assert 0.4 < file.fraction() < 0.8
+    for _ in range(25_000):
+        next(found)
+    assert file.fraction() == 1.0
