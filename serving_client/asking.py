@@ -53,6 +53,7 @@ class Asker:
         lenient: bool,
         retry_secs: float,
         on_wait: Callable[[errors.ClientError], None] = lambda error: None,
+        stopped: Optional[threading.Event] = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Asks nothing yet.
@@ -62,6 +63,7 @@ class Asker:
             lenient: Whether rows that cannot be answered are outcomes, not errors.
             retry_secs: For how long a request is repeated, in seconds.
             on_wait: Told of the error before each wait.
+            stopped: Ends all waits once it is set; requests that fail from then on are not repeated.
             clock: Returns the time in seconds.
         """
         self._ask = ask
@@ -69,11 +71,7 @@ class Asker:
         self._retry_secs = retry_secs
         self._on_wait = on_wait
         self._clock = clock
-        self._stopped = threading.Event()
-
-    def stop(self) -> None:
-        """Ends all waits; requests that fail from now on are not repeated."""
-        self._stopped.set()
+        self._stopped = stopped or threading.Event()
 
     def outcomes(self, batch: Sequence[rows_lib.Row]) -> list[Outcome]:
         """Returns what became of each row of a batch, in order.

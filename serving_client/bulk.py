@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import sys
+import threading
 import time
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol
 
@@ -137,17 +138,19 @@ def run(
     with _output(query, plan.found.version, display, clock) as output:
         display.begin(output.counts.rows)
         rows = itertools.islice(plan.rows, output.counts.rows, None)
+        stopped = threading.Event()
         asker = asking.Asker(
             lambda batch: questions.ask(client, plan.question, batch, query),
             lenient=query.failures is not None,
             retry_secs=query.retry_secs,
             on_wait=_Waiting(display.note, clock),
+            stopped=stopped,
         )
         outcomes = in_order.results(
             asker.outcomes, batches(rows, query.batch_size), query.concurrency
         )
         with contextlib.closing(outcomes), contextlib.ExitStack() as ending:
-            ending.callback(asker.stop)
+            ending.callback(stopped.set)
             for batch in outcomes:
                 output.write(batch)
                 display.update(len(batch), plan.file.fraction())

@@ -198,10 +198,10 @@ def settings_from_flags() -> tuple[QuerySettings, settings_lib.ClientSettings]:
     for name in ("server", "model"):
         if not FLAGS[name].value:
             _fail(f"--{name} is required. Run {_PROGRAM} --help for the list of flags.")
-    if FLAGS.input is None and not (FLAGS.status or FLAGS.metadata):
-        _fail("--input is required, or one of --status and --metadata.")
     if FLAGS.load_test and FLAGS.input is None:
         _fail("--load_test asks the rows of a file; --input is required.")
+    if FLAGS.input is None and not (FLAGS.status or FLAGS.metadata):
+        _fail("--input is required, or one of --status and --metadata.")
     if FLAGS.load_test and not FLAGS.load_test_secs > 0:
         _fail(f"--load_test_secs must be above 0; got {FLAGS.load_test_secs}.")
     values: dict[str, Any] = {

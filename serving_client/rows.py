@@ -91,8 +91,10 @@ class RowFile:
         """Returns how much of the file has been read, 0 to 1; None for a stream and before it is open."""
         if self._parquet:
             return self._parquet.fraction()
-        if self._raw is None or self._raw.closed:
+        if self._raw is None:
             return None
+        if self._raw.closed:
+            return 1.0
         size = os.fstat(self._raw.fileno()).st_size
         return min(1.0, self._raw.tell() / size) if size else None
 

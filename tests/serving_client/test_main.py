@@ -353,6 +353,31 @@ def test_refusal_of_the_server_is_a_wrong_request_and_its_failure_is_not(ask, mo
     assert done.stderr.endswith("failed on the request for model 'half' (INTERNAL): out of luck.\n")
 
 
+def test_load_test_prints_throughput_and_latencies_instead_of_answers(ask, model):
+    flags = ["--load_test", "--load_test_secs=0.2", "--concurrency=2", "--batch_size=1"]
+    done = ask("a.csv", CSV, *flags)
+    assert (done.returncode, done.stderr) == (0, IGNORED)
+    requests, throughput, latency = done.stdout.splitlines()
+    assert "answered, 0 failed in 0." in requests and requests.endswith(" s, 2 at a time")
+    assert 2 + int(requests.split()[1]) == len(model.asked(wire.PredictRequest))  # 2 go before
+    assert throughput.split()[1] == throughput.split()[3]  # a row a request
+    names = [part.split()[0] for part in latency.removeprefix("latency, ms").split(",")]
+    assert names == ["mean", "p50", "p90", "p95", "p99", "p99.9", "max"]
+
+
+def test_rows_without_an_answer_end_with_a_sentence_and_1(ask, tmp_path):
+    failures, out = tmp_path / "f.jsonl", tmp_path / "out.csv"
+    flags = [f"--failures={failures}", f"--output={out}", "--key=label,age", "--output_filter=text"]
+    done = ask("a.csv", CSV.replace("40,", "4x,"), *flags)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"note: 2 rows answered, written to {out}.\n"
+        f"error: 1 of 3 rows could not be answered; the reasons are in {failures}.\n"
+    )
+    assert out.read_text() == "row,label,age,text\n1,yes,30,a\n3,no,50,c\n"
+    assert json.loads(failures.read_text())["values"]["age"] == "4x"
+
+
 def test_status_prints_a_line_a_version(address):
     done = run(f"--server={address}", f"--model={fake_server.MODEL}", "--status")
     assert (done.returncode, done.stderr) == (0, "")
@@ -396,6 +421,40 @@ def test_server_that_does_not_answer_is_named_with_the_deadline(dead_address):
         (
             ["--server=a:1", "--model=m", "--input=x.csv", "--batch_size=0"],
             "--batch_size must be 1 or more; got 0.",
+        ),
+        (
+            ["--server=a:1", "--model=m", "--input=x.csv", "--concurrency=0"],
+            "--concurrency must be 1 or more; got 0.",
+        ),
+        (
+            ["--server=a:1", "--model=m", "--input=x.csv", "--retry_secs=-1"],
+            "--retry_secs must be 0 or more; got -1.0.",
+        ),
+        (
+            ["--server=a:1", "--model=m", "--input=x.csv", "--output=y.parquet"],
+            "'y.parquet' does not end in .csv or .jsonl (or .csv.gz, .jsonl.gz); answers are",
+        ),
+        (
+            ["--server=a:1", "--model=m", "--input=x.csv", "--failures=y.csv"],
+            "--failures is written as JSON lines; got 'y.csv'. Let its name end in .jsonl or",
+        ),
+        (
+            [
+                "--server=a:1",
+                "--model=m",
+                "--input=x.csv",
+                "--failures=y.jsonl",
+                "--output=y.jsonl",
+            ],
+            "--failures and --output must be two files; got one.",
+        ),
+        (
+            ["--server=a:1", "--model=m", "--load_test"],
+            "--load_test asks the rows of a file; --input is required.",
+        ),
+        (
+            ["--server=a:1", "--model=m", "--input=x.csv", "--load_test", "--load_test_secs=0"],
+            "--load_test_secs must be above 0; got 0.0.",
         ),
         (
             ["--server=a:1", "--model=m", "--status", "--version=1", "--version_label=b"],
