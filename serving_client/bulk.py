@@ -71,12 +71,13 @@ class Questionnaire:
     question: questions.Question
 
 
-def prepare(
+@contextlib.contextmanager
+def prepared(
     client: client_lib.PredictionClient,
     query: query_settings.QuerySettings,
     note: Callable[[str], None],
-) -> Questionnaire:
-    """Returns how to ask the rows of the input, chosen by the first that can be read.
+) -> Iterator[Questionnaire]:
+    """Gives how to ask the rows of the input, chosen by the first that can be read; closes it.
 
     Args:
         client: Who is asked.
@@ -87,7 +88,17 @@ def prepare(
         errors.InputError: There are no rows, or no signature that they can ask.
     """
     assert query.input is not None
-    file = rows_lib.RowFile(query.input, query.format)
+    with contextlib.closing(rows_lib.RowFile(query.input, query.format)) as file:
+        yield _questionnaire(client, query, file, note)
+
+
+def _questionnaire(
+    client: client_lib.PredictionClient,
+    query: query_settings.QuerySettings,
+    file: rows_lib.RowFile,
+    note: Callable[[str], None],
+) -> Questionnaire:
+    """Returns how to ask the rows of a file; see `prepared`."""
     rows = iter(file)
     head = []
     for row in rows:
@@ -134,8 +145,9 @@ def run(
         errors.ClientError: Something went wrong; what was answered before is kept beside the output.
     """
     assert query.input is not None
-    plan = prepare(client, query, display.note)
-    with _output(query, plan.found.version, display, clock) as output:
+    with prepared(client, query, display.note) as plan, _output(
+        query, plan.found.version, display, clock
+    ) as output:
         display.begin(output.counts.rows)
         rows = itertools.islice(plan.rows, output.counts.rows, None)
         stopped = threading.Event()

@@ -157,8 +157,7 @@ def measure(query: QuerySettings, connection: settings_lib.ClientSettings, secs:
     """
     with display_lib.RowDisplay() as display, client_lib.PredictionClient(
         connection, query.model
-    ) as client:
-        plan = bulk.prepare(client, query, display.note)
+    ) as client, bulk.prepared(client, query, display.note) as plan:
         rows = list(itertools.islice(plan.rows, _LOAD_TEST_ROWS))
         unreadable = [row.problem for row in rows if row.problem]
         if unreadable:

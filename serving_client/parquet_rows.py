@@ -36,15 +36,19 @@ class ParquetRows:
                 f"{path} names {', '.join(map(repr, twice))} more than once among its columns. Rename "
                 "or remove the columns that repeat."
             )
+        self._count = self._file.metadata.num_rows
         self._read = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yields the rows, value by column; a null is None."""
-        with self._file:
-            for batch in self._file.iter_batches(batch_size=_BATCH_ROWS):
-                self._read += batch.num_rows
-                yield from batch.to_pylist()
+        for batch in self._file.iter_batches(batch_size=_BATCH_ROWS):
+            self._read += batch.num_rows
+            yield from batch.to_pylist()
 
     def fraction(self) -> float:
         """Returns how much of the file has been read, 0 to 1."""
-        return self._read / max(1, self._file.metadata.num_rows)
+        return self._read / max(1, self._count)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()

@@ -98,6 +98,13 @@ class RowFile:
         size = os.fstat(self._raw.fileno()).st_size
         return min(1.0, self._raw.tell() / size) if size else None
 
+    def close(self) -> None:
+        """Closes the file, also if it is not read to its end."""
+        if self._raw:
+            self._raw.close()
+        if self._parquet:
+            self._parquet.close()
+
     def __iter__(self) -> Iterator[Row]:
         """Yields the rows.
 
