@@ -177,6 +177,8 @@ def opened(
             yield files
         finally:
             files.close()
+    except BrokenPipeError:
+        raise  # of standard output, where the answers may go
     except OSError as error:
         unusable = isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError))
         cls: Callable[[str], errors.ClientError] = errors.ClientError

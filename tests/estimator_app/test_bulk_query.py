@@ -34,7 +34,7 @@ def test_every_row_is_answered_once_though_client_and_server_are_killed(tmp_path
             client.kill()
         assert not (tmp_path / "out.csv").exists()
 
-        with start(server, path, "--batch_size=10") as client:
+        with start(server, path, "--batch_size=50") as client:
             told = [client.stderr.readline()]
             client.send_signal(signal.SIGSTOP)  # most rows are still to be asked
             server.process.kill()

@@ -57,7 +57,7 @@ def ask(address, tmp_path):
 
 @pytest.mark.parametrize("name, text, note", [("a.csv", CSV, IGNORED), ("a.jsonl", JSONL, "")])
 def test_rows_are_sent_as_plain_tensors_and_answers_printed(ask, model, name, text, note):
-    done = ask(name, text, "--batch_size=2")
+    done = ask(name, text, "--batch_size=2", "--concurrency=1")
     assert (done.returncode, done.stderr) == (0, note)
     assert outputs(done.stdout) == [
         {"score": [score], "text": job} for score, job in zip(SCORES, "abc")
