@@ -84,6 +84,11 @@ flags.DEFINE_bool(
     _DEFAULTS.rest_api_enable_cors_support,
     "Lets pages of other origins read REST answers (CORS headers).",
 )
+flags.DEFINE_bool(
+    "rest_api_enable_browser_page",
+    _DEFAULTS.rest_api_enable_browser_page,
+    "Shows the models at / of the REST port, and lets people ask them. (Addition.)",
+)
 flags.DEFINE_integer(
     "rest_api_timeout_in_ms",
     _DEFAULTS.rest_api_timeout_in_ms,
@@ -156,6 +161,7 @@ _GROUPS = {
         "rest_api_num_threads",
         "rest_api_timeout_in_ms",
         "rest_api_enable_cors_support",
+        "rest_api_enable_browser_page",
         "enable_grpc_healthcheck_service",
         "enable_profiler",
         "enable_signature_method_name_check",

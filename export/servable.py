@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.client import pywrap_tf_session
 
-from export import checks, errors, signatures
+from export import checks, errors, example_features, signatures
 
 # Under which a run of several tasks keeps what a regression gives.
 _VALUES = "values"
@@ -32,6 +32,7 @@ class Servable:
     Attributes:
         path: the directory it was loaded from.
         signatures: name -> signatures.Signature, what it can be asked.
+        example_features: name -> what the graph's parser of Examples looks for; empty if it has none.
         signature_def_map_bytes: name -> serialized `tensorflow.SignatureDef`, for answers to
             GetModelMetadata.
     """
@@ -61,6 +62,7 @@ class Servable:
         loader = signatures.open_saved_model(path)
         meta_graph = signatures.find_meta_graph(loader, tags)
         self.signatures = signatures.from_meta_graph(meta_graph)
+        self.example_features = example_features.read(meta_graph.graph_def)
         self._definitions = {
             name: copy.deepcopy(definition) for name, definition in meta_graph.signature_def.items()
         }

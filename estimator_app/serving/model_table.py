@@ -13,6 +13,10 @@ class ModelTable:
     def __init__(self, models: Mapping[str, models.ServedModel]) -> None:
         self._models = models
 
+    def names(self) -> list[str]:
+        """The models of the config, in its order."""
+        return list(self._models)
+
     @contextlib.contextmanager
     def acquire(
         self, name: str, version: int | None = None, label: str = ""

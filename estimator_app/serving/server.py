@@ -173,13 +173,18 @@ class ModelServer:
     def _open_rest(self) -> None:
         settings = self.settings
         # Loaded only when asked for: most servers speak gRPC alone.
-        from estimator_app.serving import rest, rest_server, rest_site
+        from estimator_app.serving import browser_page, rest, rest_server, rest_site
 
         site = rest_site.RestSite(
             rest.RestApi(self._table, self._counted, settings.rest_api_timeout_in_ms),
             self._counted,
             metrics_path=self._metrics_path,
             cors=settings.rest_api_enable_cors_support,
+            page=(
+                browser_page.BrowserPage(self._table, self._counted)
+                if settings.rest_api_enable_browser_page
+                else None
+            ),
         )
         bound = ports.bind(settings.host, max(settings.rest_api_port, 0), "rest_api_port")
         ssl_context = None if self._rest_tls is None else self._rest_tls.ssl_context()

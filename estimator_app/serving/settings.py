@@ -10,8 +10,8 @@ class ServerSettings:
     """What is served, and where.
 
     Names, defaults and messages are those of tensorflow_model_server (TF Serving: server.h and
-    main.cc); `host`, `grace_secs`, `rest_api_ssl_config_file`, port 0 without a socket and REST port -1
-    are additions.
+    main.cc); `host`, `grace_secs`, `rest_api_ssl_config_file`, `rest_api_enable_browser_page`, port 0
+    without a socket and REST port -1 are additions.
 
     Attributes:
         host: address to listen on. The stock server listens on all of them (`0.0.0.0`).
@@ -28,6 +28,7 @@ class ServerSettings:
         rest_api_port: REST port; 0 turns REST off, -1 picks a free one.
         rest_api_num_threads: how many REST calls run at once; 0 for four per CPU.
         rest_api_enable_cors_support: whether pages of other origins may read REST answers.
+        rest_api_enable_browser_page: whether the REST port has a page for people at `/`.
         rest_api_timeout_in_ms: time limit of the model's run for one REST call, in milliseconds.
         model_name: the name that requests use.
         model_base_path: absolute path, or URI, of the directory that holds the versions.
@@ -53,6 +54,7 @@ class ServerSettings:
     rest_api_port: int = 0
     rest_api_num_threads: int = 0
     rest_api_enable_cors_support: bool = False
+    rest_api_enable_browser_page: bool = False
     rest_api_timeout_in_ms: int = 30000
     model_name: str = "default"
     model_base_path: str = ""

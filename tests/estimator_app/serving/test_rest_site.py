@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 import pytest
 
-from estimator_app.serving import monitoring, server
+from estimator_app.serving import monitoring, rest, server
 from estimator_app.serving import settings as serving_settings
 from export import errors
 from serving_client import wire
@@ -209,3 +209,29 @@ def _start(base, config):
         monitoring_config_file=str(config),
     )
     server.ModelServer(settings).start()
+
+
+def test_every_code_has_its_status():
+    statuses = {
+        code.name: rest.error_answer(errors.ServableError(code, "why")).status
+        for code in errors.Code
+    }
+    assert statuses == {
+        "OK": 200,
+        "CANCELLED": 499,
+        "UNKNOWN": 500,
+        "INVALID_ARGUMENT": 400,
+        "DEADLINE_EXCEEDED": 504,
+        "NOT_FOUND": 404,
+        "ALREADY_EXISTS": 409,
+        "PERMISSION_DENIED": 403,
+        "RESOURCE_EXHAUSTED": 429,
+        "FAILED_PRECONDITION": 400,
+        "ABORTED": 409,
+        "OUT_OF_RANGE": 400,
+        "UNIMPLEMENTED": 501,
+        "INTERNAL": 500,
+        "UNAVAILABLE": 503,
+        "DATA_LOSS": 500,
+        "UNAUTHENTICATED": 401,
+    }
