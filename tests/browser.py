@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from typing import Any
+from typing import Any, BinaryIO
 
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -26,10 +26,10 @@ _FLAGS = (
 class Page:
     """One open page."""
 
-    def __init__(self, requests: int, replies: int) -> None:
+    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
         """Talks over two pipes: what is written to `requests`, what is read from `replies`."""
         self._requests = requests
-        self._replies = os.fdopen(replies, "rb")
+        self._replies = replies
         self._numbers = itertools.count(1)
         self._session: str | None = None
         self.events: list[dict[str, Any]] = []
@@ -45,7 +45,8 @@ class Page:
         call = {"id": number, "method": method, "params": params}
         if self._session:
             call["sessionId"] = self._session
-        os.write(self._requests, json.dumps(call).encode() + b"\0")
+        self._requests.write(json.dumps(call).encode() + b"\0")
+        self._requests.flush()
         while True:
             reply = self._read()
             if reply.get("id") == number:
@@ -115,8 +116,8 @@ def open_browser() -> Iterator[Page]:
         os.close(requests_out)
         os.close(replies_in)
         try:
-            yield Page(requests_in, replies_out)
+            with os.fdopen(requests_in, "wb") as requests, os.fdopen(replies_out, "rb") as replies:
+                yield Page(requests, replies)
         finally:
             process.kill()
             process.wait()
-            os.close(requests_in)
