@@ -41,11 +41,12 @@ def _of_parser(node: Any, nodes: Iterable[Any]) -> dict[str, ExampleFeature]:
     shapes = [_shape(shape) for shape in node.attr["dense_shapes"].list.shape]
     sparse = [_dtype(kind) for kind in node.attr["sparse_types"].list.type]
     ragged = [_dtype(kind) for kind in node.attr["ragged_value_types"].list.type]
+    places: list[Iterable[str]]
     if node.op == "ParseExample":  # a tensor a name, the sparse ones first
         ends = (2 + len(sparse), 2 + len(sparse) + len(dense))
-        places = (node.input[2 : ends[0]], node.input[ends[0] : ends[1]], [])
+        places = [node.input[2 : ends[0]], node.input[ends[0] : ends[1]], []]
     else:  # a vector of names a kind
-        places = ([node.input[2]], [node.input[3]], [node.input[4]])
+        places = [[name] for name in node.input[2:5]]
     sparse_names, dense_names, ragged_names = (_names(place, constants) for place in places)
     open_kinds = zip([*sparse_names, *ragged_names], [*sparse, *ragged])
     return {
