@@ -166,12 +166,12 @@ flags.DEFINE_enum(
     "cell_type",
     _MODEL.cell_type or None,
     settings.CELL_TYPES,
-    "Cell of --model=rnn; default: lstm.",
+    "Cell of --model=rnn and keras_rnn; default: lstm.",
 )
 flags.DEFINE_list(
     "sequence_columns",
     list(_MODEL.sequence_columns),
-    "Columns of lists that --model=rnn reads step by step; default: all.",
+    "Columns of lists that --model=rnn and keras_rnn read step by step; default: all.",
 )
 flags.DEFINE_string(
     "features",

@@ -29,6 +29,7 @@ def compile_to_estimator(
     problem: Problem,
     optimizer: str = DEFAULT_OPTIMIZER,
     learning_rate: float = DEFAULT_LEARNING_RATE,
+    clip_norm: float | None = None,
 ) -> Any:
     """Compiles `model` for the label, with the optimizer of the settings, and returns its Estimator.
 
@@ -37,10 +38,13 @@ def compile_to_estimator(
       problem: gives the settings and what `to_estimator` needs.
       optimizer: the model's own, which the settings may replace.
       learning_rate: of that optimizer.
+      clip_norm: the largest norm that the gradient of a variable keeps, None for any.
     """
     classification = problem.schema.task == "classification"
+    made = optimizers.make(problem.settings, optimizer, learning_rate)
+    made.clipnorm = clip_norm
     model.compile(
-        optimizer=optimizers.make(problem.settings, optimizer, learning_rate),
+        optimizer=made,
         loss="sparse_categorical_crossentropy" if classification else "mse",
         metrics=["accuracy"] if classification else ["mae"],
     )

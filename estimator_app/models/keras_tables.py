@@ -30,7 +30,7 @@ _LINEAR_LEARNING_RATE = 0.05
 
 def keras_baseline(problem: Problem) -> Any:
     """One number for each class, or one alone, whatever the features."""
-    inputs = _inputs(problem)
+    inputs = make_inputs(problem)
     # One feature suffices for the number of rows.
     name, tensor = next(iter(inputs.items()))
     logits = Bias(_num_logits(problem.schema))(tensor)
@@ -39,20 +39,20 @@ def keras_baseline(problem: Problem) -> Any:
 
 def keras_linear(problem: Problem) -> Any:
     """Linear model on standardised numbers, buckets, categories and crosses."""
-    inputs = _inputs(problem)
+    inputs = make_inputs(problem)
     logits = _sum(_wide_logits(problem, inputs) + _linear_logits(problem, inputs))
     return _to_estimator(problem, inputs, logits, "ftrl", _LINEAR_LEARNING_RATE)
 
 
 def keras_mlp(problem: Problem) -> Any:
     """Fully connected network: numbers standardised, few values one-hot, more embedded."""
-    inputs = _inputs(problem)
+    inputs = make_inputs(problem)
     return _to_estimator(problem, inputs, _deep_logits(problem, inputs))
 
 
 def keras_wide_deep(problem: Problem) -> Any:
     """The logits of both, of buckets, categories and crosses and of the network, added up and trained together."""
-    inputs = _inputs(problem)
+    inputs = make_inputs(problem)
     logits = _sum(_wide_logits(problem, inputs) + [_deep_logits(problem, inputs)])
     return _to_estimator(problem, inputs, logits)
 
@@ -75,11 +75,16 @@ class Bias(keras.layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
-def _inputs(problem: Problem) -> dict[str, Any]:
-    """Seeds Keras and returns feature -> input."""
+def make_inputs(problem: Problem) -> dict[str, Any]:
+    """Seeds Keras and returns feature -> input, `[batch, *shape]`, of a list a sparse one `[batch, longest]`."""
     keras.utils.set_random_seed(problem.config.tf_random_seed)
     return {
-        feature.name: keras.Input(feature.shape, name=feature.name, dtype=feature.dtype)
+        feature.name: keras.Input(
+            (None,) if feature.is_list else feature.shape,
+            name=feature.name,
+            dtype=feature.dtype,
+            sparse=feature.is_list,
+        )
         for feature in problem.schema.features
     }
 
@@ -101,7 +106,7 @@ def _to_estimator(
 
 
 def _deep_logits(problem: Problem, inputs: dict[str, Any]) -> Any:
-    hidden = _concatenate(
+    hidden = concatenate(
         [encode(feature, inputs[feature.name], problem) for feature in problem.schema.features]
     )
     for units in problem.settings.hidden_units:
@@ -122,7 +127,7 @@ def _linear_logits(problem: Problem, inputs: dict[str, Any]) -> list[Any]:
         if columns.is_number(feature)
     ]
     dense = keras.layers.Dense(_num_logits(problem.schema), kernel_initializer="zeros")
-    return [dense(_concatenate(numbers))] if numbers else []
+    return [dense(concatenate(numbers))] if numbers else []
 
 
 def _wide_logits(problem: Problem, inputs: dict[str, Any]) -> list[Any]:
@@ -131,7 +136,8 @@ def _wide_logits(problem: Problem, inputs: dict[str, Any]) -> list[Any]:
     for feature in problem.schema.features:
         tensor = inputs[feature.name]
         if not columns.is_number(feature):
-            logits.append(_weights_of(*_ids(feature, tensor), problem))
+            ids, size = look_up(feature, _flat(feature, tensor))
+            logits.append(_weights_of(ids, size, problem))
         elif not feature.shape:
             bounds = columns.boundaries(feature, problem.statistics)
             buckets = keras.layers.Discretization(bin_boundaries=bounds)(_flat(feature, tensor))
@@ -154,31 +160,34 @@ def _weights_of(ids: Any, size: int, problem: Problem) -> Any:
 def encode(feature: schema_lib.Feature, tensor: Any, problem: Problem) -> Any:
     """Returns `[batch, width]` float32 for one feature."""
     if columns.is_number(feature):
-        mean, stddev = columns.moments(feature, problem.statistics)
-        # A constant feature is only centred.
-        variance = stddev**2 if stddev > 0 else 1.0
-        return keras.layers.Normalization(axis=None, mean=mean, variance=variance)(
-            _flat(feature, tensor)
-        )
-    ids, size = _ids(feature, tensor)
+        return standardise(feature, _flat(feature, tensor), problem)
+    ids, size = look_up(feature, _flat(feature, tensor))
     if columns.num_values(feature) <= columns.ONE_HOT_LIMIT:
         return keras.layers.CategoryEncoding(size, output_mode="multi_hot")(ids)
     embedding = keras.layers.Embedding(size, columns.embedding_dimension(feature))
     return keras.layers.GlobalAveragePooling1D()(embedding(ids))
 
 
-def _ids(feature: schema_lib.Feature, tensor: Any) -> tuple[Any, int]:
-    """Returns `[batch, n]` int64 for a feature of text or ids, and how many different ones there are."""
-    flat, size = _flat(feature, tensor), columns.num_values(feature)
+def standardise(feature: schema_lib.Feature, values: Any, problem: Problem) -> Any:
+    """Returns `[batch, n]` float32 for the values `[batch, n]` of a number."""
+    mean, stddev = columns.moments(feature, problem.statistics)
+    # A constant feature is only centred.
+    variance = stddev**2 if stddev > 0 else 1.0
+    return keras.layers.Normalization(axis=None, mean=mean, variance=variance)(values)
+
+
+def look_up(feature: schema_lib.Feature, values: Any) -> tuple[Any, int]:
+    """Returns ids, `[batch, n]` int64, for values `[batch, n]` of text or ids, and how many ids there are."""
+    size = columns.num_values(feature)
     if feature.vocabulary:
         unknown = "[UNK]"
         while unknown in feature.vocabulary:  # it must not be one of them
             unknown += "_"
         lookup = keras.layers.StringLookup(vocabulary=feature.vocabulary, oov_token=unknown)
-        return lookup(flat), size + 1
+        return lookup(values), size + 1
     if feature.categorical and size <= columns.HASH_BUCKETS:
-        return keras.layers.IntegerLookup(vocabulary=list(range(size)))(flat), size + 1
-    return keras.layers.Hashing(size)(flat), size
+        return keras.layers.IntegerLookup(vocabulary=list(range(size)))(values), size + 1
+    return keras.layers.Hashing(size)(values), size
 
 
 def _flat(feature: schema_lib.Feature, tensor: Any) -> Any:
@@ -186,7 +195,8 @@ def _flat(feature: schema_lib.Feature, tensor: Any) -> Any:
     return keras.layers.Reshape((math.prod(feature.shape),))(tensor)
 
 
-def _concatenate(tensors: list[Any]) -> Any:
+def concatenate(tensors: list[Any]) -> Any:
+    """Returns the tensors beside each other along their last axis."""
     return tensors[0] if len(tensors) == 1 else keras.layers.Concatenate()(tensors)
 
 

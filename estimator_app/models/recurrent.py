@@ -13,11 +13,11 @@ from input_fns import errors
 from input_fns import schema as schema_lib
 
 # The wheel's default is simple_rnn, which cannot keep what it read a dozen steps ago.
-_CELL_TYPE = "lstm"
+CELL_TYPE = "lstm"
 _OPTIMIZER = "adam"
 _LEARNING_RATE = 0.001
 # What the wheel clips gradients to where it makes the optimizer itself (rnn.py): they grow with every step back.
-_CLIP_NORM = 5.0
+CLIP_NORM = 5.0
 
 
 def rnn(problem: Problem) -> Any:
@@ -29,18 +29,18 @@ def rnn(problem: Problem) -> Any:
       SchemaError: there is no list, or one of numbers that is not read step by step.
       SettingsError: `sequence_columns` names something else, or lists of different lengths.
     """
-    lists = _choose_lists(problem)
+    lists = choose_lists(problem)
     context = tuple(feature for feature in problem.schema.features if feature not in lists)
     units = problem.settings.hidden_units
     optimizer = optimizers.make(problem.settings, _OPTIMIZER, _LEARNING_RATE)
-    optimizer.clipnorm = _CLIP_NORM
+    optimizer.clipnorm = CLIP_NORM
     inner = estimator.experimental.RNNEstimator(
         head=heads.make(problem),
         sequence_feature_columns=treatment.sequence_columns(problem, lists),
         context_feature_columns=treatment.context_columns(problem, context),
         # Of one layer the wheel makes the fused one, which a GPU has a kernel for.
         units=units[0] if len(units) == 1 else list(units),
-        cell_type=problem.settings.cell_type or _CELL_TYPE,
+        cell_type=problem.settings.cell_type or CELL_TYPE,
         optimizer=optimizer,
         config=problem.config,
     )
@@ -52,8 +52,13 @@ def rnn(problem: Problem) -> Any:
     return estimator.Estimator(model_fn, config=inner.config)
 
 
-def _choose_lists(problem: Problem) -> tuple[schema_lib.Feature, ...]:
-    """Returns the features that are read step by step."""
+def choose_lists(problem: Problem) -> tuple[schema_lib.Feature, ...]:
+    """Returns the features that are read step by step.
+
+    Raises:
+      SchemaError: there is no list, or one of numbers that is not read step by step.
+      SettingsError: `sequence_columns` names something else, or lists of different lengths.
+    """
     known = {
         feature.name: feature
         for feature in problem.schema.features

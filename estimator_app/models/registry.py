@@ -18,6 +18,7 @@ from estimator_app.models import (
     heads,
     keras_estimator,
     keras_images,
+    keras_recurrent,
     keras_tables,
     keras_transfer,
     naming,
@@ -97,6 +98,12 @@ MODELS = {
     "keras_baseline": Model(keras_tables.keras_baseline, "index", _GRADIENTS),
     "keras_mlp": Model(keras_tables.keras_mlp, "index", _NETWORK + _GRADIENTS),
     "keras_linear": Model(keras_tables.keras_linear, "index", _GRADIENTS),
+    "keras_rnn": Model(
+        keras_recurrent.keras_rnn,
+        "index",
+        ("hidden_units", "cell_type", "sequence_columns", "dropout") + _GRADIENTS,
+        takes_lists="all",
+    ),
     "keras_wide_deep": Model(keras_tables.keras_wide_deep, "index", _NETWORK + _GRADIENTS),
     "kmeans": Model(clustering.kmeans, "index", _COLUMNS + ("num_clusters",)),
     "linear": Model(

@@ -61,9 +61,13 @@ def run_ordered(run_job, ordered):
     return run
 
 
-def test_order_is_learnt_by_steps_and_not_by_a_bag_of_words(run_ordered):
-    learnt = run_ordered(model="rnn", hidden_units=(16,), learning_rate=0.02, max_steps=120)
+@pytest.mark.parametrize("model", ["rnn", "keras_rnn"])
+def test_order_is_learnt_by_steps(run_ordered, model):
+    learnt = run_ordered(model=model, hidden_units=(16,), learning_rate=0.02, max_steps=120)
     assert learnt.result.metrics["accuracy"] > 0.95
+
+
+def test_order_is_not_learnt_by_a_bag_of_words(run_ordered):
     words_alone = {"drop": ("heights", "window")}
     bag = run_ordered(model="dnn_linear", learning_rate=0.02, max_steps=40, **words_alone)
     assert bag.result.metrics["accuracy"] < 0.7
