@@ -6,6 +6,7 @@
 | linear | keras_linear | |
 | dnn | keras_mlp | |
 | dnn_linear | keras_wide_deep | one optimizer for both parts, as `compile` takes one |
+| rnn | keras_rnn | in `keras_recurrent` |
 
 Nothing is adapted: vocabularies come from the schema, moments and bounds from the statistics, as for feature columns.
 Lookups give ids only: with another `output_mode` StringLookup and IntegerLookup refuse to be built anew in an
