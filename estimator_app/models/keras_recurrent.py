@@ -8,7 +8,6 @@ layers as an argument: lookups and Embedding would drop one that Keras carries a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf

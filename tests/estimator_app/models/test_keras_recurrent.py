@@ -104,8 +104,10 @@ def test_lists_of_one_length_are_read_by_name():
 
 def test_gradients_are_clipped(run_job, small_lists):
     files = {"train_data": small_lists.train, "eval_data": small_lists.eval, "label_column": "age"}
-    steps = {"max_steps": 1, "optimizer": "sgd", "learning_rate": 1.0, "hidden_units": (2,)}
-    job = run_job(model="keras_rnn", sequence_columns=("words",), **steps, **files)
+    cells = {"cell_type": "simple_rnn", "hidden_units": (2,), "sequence_columns": ("words",)}
+    steps = {"max_steps": 1, "eval_steps": 1, "batch_size": 8}
+    step = {"optimizer": "sgd", "learning_rate": 1.0}
+    job = run_job(model="keras_rnn", **cells, **steps, **step, **files)
     (bias,) = [
         tf.train.load_variable(str(job.model_dir), name)
         for name, shape in tf.train.list_variables(str(job.model_dir))
