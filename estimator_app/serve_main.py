@@ -94,11 +94,28 @@ flags.DEFINE_integer(
     _DEFAULTS.rest_api_timeout_in_ms,
     "Time limit of the model's run for a REST call, in milliseconds.",
 )
+flags.DEFINE_string(
+    "model_config_file",
+    _DEFAULTS.model_config_file,
+    "ModelServerConfig as protobuf text: several models, version policies, labels. "
+    "--model_name and --model_base_path are then ignored.",
+)
+flags.DEFINE_integer(
+    "model_config_file_poll_wait_seconds",
+    _DEFAULTS.model_config_file_poll_wait_seconds,
+    "Seconds between two reads of --model_config_file; 0 reads it once.",
+)
 flags.DEFINE_string("model_name", _DEFAULTS.model_name, "The name that requests use.")
 flags.DEFINE_string(
     "model_base_path",
     _DEFAULTS.model_base_path,
-    "Absolute path, or URI, of the directory that holds the version directories. Required.",
+    "Absolute path, or URI, of the directory that holds the version directories. "
+    "Required without --model_config_file.",
+)
+flags.DEFINE_bool(
+    "allow_version_labels_for_unavailable_models",
+    _DEFAULTS.allow_version_labels_for_unavailable_models,
+    "Let a new label name a version that is not available, as labels at the start must.",
 )
 flags.DEFINE_integer(
     "file_system_poll_wait_seconds",
@@ -151,6 +168,9 @@ _GROUPS = {
     "What it serves": (
         "model_name",
         "model_base_path",
+        "model_config_file",
+        "model_config_file_poll_wait_seconds",
+        "allow_version_labels_for_unavailable_models",
         "file_system_poll_wait_seconds",
         "max_num_load_retries",
         "load_retry_interval_micros",
@@ -221,9 +241,9 @@ def main(argv: list[str]) -> int:
         line = f"gRPC {', '.join(model_server.grpc_addresses)}"
         if model_server.rest_port is not None:
             line += f", REST {ports.address(settings.host, model_server.rest_port)}"
-        print(f"Serving {settings.model_name} version {model_server.version}: {line}", flush=True)
+        print(f"Serving {_served(model_server.available())}: {line}", flush=True)
         try:
-            _write_port_file(port_file, settings, model_server)
+            _write_port_file(port_file, model_server)
         except OSError as error:
             model_server.stop(0)
             return _failed(_port_file_error(port_file, error))
@@ -249,6 +269,15 @@ def _parse(argv: list[str]) -> list[str]:
     for arg in unknown:
         print(f"unknown argument: {arg}\n{program.help_text(description, _GROUPS)}")
     return argv[:1]
+
+
+def _served(available: dict[str, list[int]]) -> str:
+    """`census version 3, digits versions 2 and 1`."""
+    parts = []
+    for name, versions in available.items():
+        noun = "version" if len(versions) == 1 else "versions"
+        parts.append(f"{name} {noun} {' and '.join(map(str, versions)) or 'none'}")
+    return ", ".join(parts) or "no models"
 
 
 def _failed(message: str) -> int:
@@ -281,18 +310,16 @@ def _port_file_error(path: str, error: OSError) -> str:
     )
 
 
-def _write_port_file(
-    path: str, settings: serving_settings.ServerSettings, model_server: Any
-) -> None:
+def _write_port_file(path: str, model_server: Any) -> None:
     """Writes where the server listens, beside the file and renamed; nothing without a path."""
     if not path:
         return
     chosen = {
-        "host": settings.host,
+        "host": model_server.settings.host,
         "port": model_server.port,
-        "grpc_socket_path": settings.grpc_socket_path,
+        "grpc_socket_path": model_server.settings.grpc_socket_path,
         "rest_port": model_server.rest_port,
-        "model_name": settings.model_name,
+        "models": list(model_server.available()),
         "pid": os.getpid(),
     }
     beside = f"{path}.{os.getpid()}"

@@ -1,8 +1,9 @@
 """Which versions of a model are loaded, and which one answers.
 
-A `ServedModel` watches one base path from a thread of its own: it loads the newest version, and
-unloads the one before when the new one is available (TF Serving: availability_preserving_policy.cc,
-aspired_versions_manager.cc). A request keeps the version it started on until it ends.
+A `ServedModel` watches one base path from a thread of its own: it loads the versions that its policy
+asks for, the highest first, and unloads those that it asks for no more when one of the others is
+available (TF Serving: availability_preserving_policy.cc, aspired_versions_manager.cc). A request
+keeps the version it started on until it ends.
 """
 
 import contextlib
@@ -10,10 +11,12 @@ import dataclasses
 import enum
 import logging
 import threading
+import time
 from typing import Callable, Iterator
 
 import tensorflow as tf
 
+from estimator_app.serving import version_policy
 from export import errors, servable, versions
 
 _logger = logging.getLogger(__name__)
@@ -54,18 +57,28 @@ class _Loaded:
     retired: bool = False
 
 
+@dataclasses.dataclass
+class _Failing:
+    """A version whose load failed and will be tried again: how often, not before when, and why."""
+
+    tries_left: int
+    due: float
+    error: errors.ServableError
+
+
 class ServedModel:
     """One model and its versions on disk.
 
     Attributes:
         name: what requests call it.
-        base_path: the directory that holds its versions.
     """
 
     def __init__(
         self,
         name: str,
         base_path: str,
+        policy: version_policy.VersionPolicy = version_policy.VersionPolicy(),
+        *,
         poll_wait_secs: float = 1.0,
         max_load_retries: int = 5,
         load_retry_wait_secs: float = 60.0,
@@ -76,22 +89,31 @@ class ServedModel:
         Args:
             name: what requests call the model.
             base_path: the directory that holds its versions.
+            policy: which of them to have in memory.
             poll_wait_secs: seconds between two looks at it; 0 looks once, below 0 never.
             max_load_retries: how often a failed load is tried again.
             load_retry_wait_secs: seconds between two tries; 0 or less for none.
             load_fn: directory of a version -> what answers.
         """
         self.name = name
-        self.base_path = base_path
         self._poll_wait_secs = poll_wait_secs
         self._max_load_retries = max_load_retries
         self._load_retry_wait_secs = load_retry_wait_secs
         self._load_fn = load_fn
+        # What requests and the watch share.
         self._lock = threading.Lock()
+        self._loaded: dict[int, _Loaded] = {}
+        self._statuses: dict[int, VersionStatus] = {}
+        # What is wanted, and what has come of it; `None` is a model that is wanted no more.
+        self._wanted: tuple[str, version_policy.VersionPolicy] | None = (base_path, policy)
+        self._look_now = threading.Event()
         self._settled = threading.Event()
         self._stopping = threading.Event()
-        self._current: _Loaded | None = None
-        self._statuses: dict[int, VersionStatus] = {}
+        # The watch's own.
+        self._base_path = base_path
+        self._aspired: list[int] = []
+        self._missing: list[int] = []
+        self._failing: dict[int, _Failing] = {}
         self._given_up: set[int] = set()
         self._thread = threading.Thread(target=self._watch, name=f"versions-{name}", daemon=True)
 
@@ -99,34 +121,51 @@ class ServedModel:
         """Begins to watch the base path."""
         self._thread.start()
 
-    def wait_until_available(self) -> bool:
-        """Waits for the first version, without limit.
+    def configure(self, base_path: str, policy: version_policy.VersionPolicy) -> None:
+        """Watches this base path by this policy from now on; looks at once.
+
+        Versions that are in memory stay as they are while the policy wants their numbers, even
+        from another base path.
+        """
+        with self._lock:
+            if self._wanted == (base_path, policy):
+                return
+            if self._wanted is None:
+                self._settled.clear()
+            self._wanted = (base_path, policy)
+        self._look_now.set()
+
+    def retire(self) -> None:
+        """Unloads every version as its last request ends, and watches nothing until it is
+        configured again."""
+        with self._lock:
+            self._wanted = None
+        self._settled.set()
+        self._look_now.set()
+
+    def wait_until_settled(self, timeout_secs: float | None = None) -> bool:
+        """Waits until a version is available or given up, or the model is stopped or retired.
+
+        Args:
+            timeout_secs: how long, in seconds; None for without limit.
 
         Returns:
-            whether there is one; False if the model was stopped meanwhile.
-
-        Raises:
-            errors.ServableError: the newest version cannot be loaded
-                (TF Serving: load_servables_fast.cc).
+            whether that came in time.
         """
-        self._settled.wait()
-        if self._stopping.is_set():
-            return False
-        failed = [status for status in self.statuses() if status.error is not None]
-        if self.version is None and failed:
-            raise errors.ServableError(
-                errors.Code.UNKNOWN,
-                "1 servable(s) did not become available: "
-                f"{{{{{{name: {self.name} version: {failed[0].version}}} "
-                f"due to error: {failed[0].error}}}, }}",
-            )
-        return True
+        return self._settled.wait(timeout_secs)
 
     @property
-    def version(self) -> int | None:
-        """The version that answers now, if one does."""
-        current = self._current
-        return None if current is None else current.version
+    def failure(self) -> VersionStatus | None:
+        """Why no version is available: the highest that was given up; None if it is not so."""
+        if self.available:
+            return None
+        return next((status for status in self.statuses() if status.error is not None), None)
+
+    @property
+    def available(self) -> list[int]:
+        """The versions that answer now, highest first."""
+        with self._lock:
+            return sorted(self._loaded, reverse=True)
 
     def statuses(self, version: int | None = None) -> list[VersionStatus]:
         """Every version that this process has seen, highest first, or just `version` if seen."""
@@ -150,8 +189,9 @@ class ServedModel:
             errors.ServableError: `NOT_FOUND`; it is not available (TF Serving: basic_manager.cc).
         """
         with self._lock:
-            loaded = self._current
-            if loaded is None or version not in (None, loaded.version):
+            wanted = max(self._loaded, default=None) if version is None else version
+            loaded = None if wanted is None else self._loaded.get(wanted)
+            if loaded is None:
                 raise not_found(self.name, version)
             loaded.users += 1
         try:
@@ -164,118 +204,180 @@ class ServedModel:
                 self._close(loaded)
 
     def poll_once(self) -> bool:
-        """Looks at the base path and acts on what is there: at most one load and one unload.
+        """Looks at the base path once, and does what that asks for; each load is tried once.
 
         Returns:
-            whether a version answers now, or the newest one was given up.
+            whether a version has been available or given up since the model was configured.
         """
-        if not tf.io.gfile.isdir(self.base_path):
+        self._look()
+        tried: set[int] = set()
+        while not self._stopping.is_set() and self._act(tried):
+            pass
+        return self._settled.is_set()
+
+    def begin_stop(self) -> None:
+        """Begins to end the watch, and lets those go on who wait for a first version."""
+        self._stopping.set()
+        self._settled.set()
+        self._look_now.set()
+
+    def stop(self) -> None:
+        """Ends the watch and unloads the model; runs under way end as cancelled."""
+        self.begin_stop()
+        if self._thread.is_alive():
+            self._thread.join()
+        for version in self.available:
+            self._retire(version, at_once=True)
+
+    def _watch(self) -> None:
+        """Looks when it is time and acts, one load or unload at a time, until it is stopped."""
+        next_look = time.monotonic() if self._poll_wait_secs >= 0 else float("inf")
+        while not self._stopping.is_set():
+            acted = False
+            try:
+                if self._look_now.is_set() or time.monotonic() >= next_look:
+                    self._look_now.clear()
+                    wait = self._poll_wait_secs
+                    next_look = time.monotonic() + wait if wait > 0 else float("inf")
+                    self._look()
+                acted = self._act(set())
+            except Exception:
+                _logger.exception("Looking for versions of %s failed", self.name)
+            if not acted:
+                due = min((failing.due for failing in self._failing.values()), default=next_look)
+                wait = max(min(next_look, due) - time.monotonic(), 0)
+                self._look_now.wait(min(wait, threading.TIMEOUT_MAX))
+
+    def _look(self) -> None:
+        """Finds out which versions to have; a base path that is missing changes nothing."""
+        with self._lock:
+            wanted = self._wanted
+        if wanted is None:
+            self._aspire([])
+            self._given_up.clear()
+            return
+        self._base_path, policy = wanted
+        if not tf.io.gfile.isdir(self._base_path):
             _logger.warning(
                 "Could not find base path %s for servable %s with error NOT_FOUND: %s not found",
-                self.base_path,
+                self._base_path,
                 self.name,
-                self.base_path,
+                self._base_path,
             )
-            return False
-        on_disk = versions.list_versions(self.base_path)
+            return
+        on_disk = versions.list_versions(self._base_path)
         # A load that failed for good counts for as long as its directory stays.
         self._given_up.intersection_update(on_disk)
-        if not on_disk:
+        self._aspire(policy.aspired(on_disk))
+        self._tell_missing(policy.missing(on_disk))
+        if not self._aspired:
             _logger.warning(
                 "No versions of servable %s found under base path %s. "
                 "Did you forget to name your leaf directory as a number (eg. '/1/')?",
                 self.name,
-                self.base_path,
+                self._base_path,
             )
-            self._replace(None)
-            return False
-        wanted = on_disk[-1]
-        if wanted != self.version and wanted not in self._given_up:
-            model = self._load(wanted)
-            if model is not None:
-                self._replace(_Loaded(wanted, model))
-        return self.version is not None or wanted in self._given_up
 
-    def stop(self) -> None:
-        """Ends the watch and unloads the model; runs under way end as cancelled."""
-        self._stopping.set()
-        self._settled.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        current = self._current
-        self._replace(None)
-        if current is not None:
-            current.model.close()
+    def _aspire(self, aspired: list[int]) -> None:
+        """Notes what to have, highest first; a version that is wanted no more is not tried again."""
+        self._aspired = aspired
+        for version in [version for version in self._failing if version not in aspired]:
+            failing = self._failing.pop(version)
+            self._set(VersionStatus(version, State.END, failing.error))
 
-    def _watch(self) -> None:
-        if self._poll_wait_secs < 0:
-            return
-        while not self._stopping.is_set():
-            try:
-                if self.poll_once():
-                    self._settled.set()
-            except Exception:
-                _logger.exception("Looking for versions of %s failed", self.name)
-            if self._poll_wait_secs == 0:
-                return
-            self._stopping.wait(self._poll_wait_secs)
+    def _tell_missing(self, missing: list[int]) -> None:
+        """Warns of the versions that the policy names but that are not there, once."""
+        for version in missing if missing != self._missing else ():
+            _logger.warning(
+                "Version %d of servable %s, which was requested to be served as a 'specific' "
+                "version in the servable's version policy, was not found in the file system",
+                version,
+                self.name,
+            )
+        self._missing = missing
 
-    def _load(self, version: int) -> servable.Servable | None:
-        """Loads a version, with retries; None if that failed for good or is wanted no more."""
-        self._set(VersionStatus(version, State.START))
-        self._set(VersionStatus(version, State.LOADING))
-        path = versions.path_of(self.base_path, version)
-        for tries_left in range(self._max_load_retries, -1, -1):
-            try:
-                return self._load_fn(path)
-            except errors.ServableError as error:
-                failure = error
-            except Exception as error:
-                failure = errors.ServableError(
-                    errors.Code.INTERNAL, f"{type(error).__name__}: {error}"
-                )
-            _logger.error("Loading %s version %d failed: %s", self.name, version, failure)
-            if not tries_left:
-                self._given_up.add(version)
-            elif not self._wait_to_retry(version):
-                break
-        self._set(VersionStatus(version, State.END, failure))
-        return None
+    def _act(self, tried: set[int]) -> bool:
+        """Unloads one version that can be spared, or else tries one load that is due.
 
-    def _wait_to_retry(self, version: int) -> bool:
-        """Waits between two tries; False as soon as another version is the newest."""
-        left = self._load_retry_wait_secs
-        while not self._stopping.is_set():
-            if versions.newest(self.base_path) != version:
-                return False
-            if left <= 0:
+        Args:
+            tried: versions whose load is not to be tried; the one that is gets in.
+
+        Returns:
+            whether there was anything to do.
+        """
+        loaded = self.available
+        spare = [version for version in loaded if version not in self._aspired]
+        served = len(loaded) > len(spare)
+        if spare and (served or not self._aspired or len(spare) > 1):
+            self._retire(min(spare))
+            return True
+        now = time.monotonic()
+        for version in self._aspired:
+            failing = self._failing.get(version)
+            if version in loaded or version in tried or version in self._given_up:
+                continue
+            if failing is None or failing.due <= now:
+                tried.add(version)
+                self._try_load(version)
                 return True
-            wait = min(left, max(self._poll_wait_secs, 1.0))
-            self._stopping.wait(wait)
-            left -= wait
+        if any(version in loaded or version in self._given_up for version in self._aspired):
+            self._settle()
         return False
 
-    def _replace(self, new: _Loaded | None) -> None:
-        """Lets `new` answer from now on, and retires what answered before."""
+    def _try_load(self, version: int) -> None:
+        """Loads a version; after a failure it is due again later, or given up."""
+        failing = self._failing.pop(version, None)
+        if failing is None:
+            self._set(VersionStatus(version, State.START))
+            self._set(VersionStatus(version, State.LOADING))
+        try:
+            model = self._load_fn(versions.path_of(self._base_path, version))
+        except errors.ServableError as error:
+            failure = error
+        except Exception as error:
+            failure = errors.ServableError(errors.Code.INTERNAL, f"{type(error).__name__}: {error}")
+        else:
+            with self._lock:
+                self._loaded[version] = _Loaded(version, model)
+                self._statuses[version] = VersionStatus(version, State.AVAILABLE)
+            _logger.info("Serving %s version %d", self.name, version)
+            return
+        _logger.error("Loading %s version %d failed: %s", self.name, version, failure)
+        tries_left = self._max_load_retries if failing is None else failing.tries_left
+        if tries_left:
+            due = time.monotonic() + max(self._load_retry_wait_secs, 0)
+            self._failing[version] = _Failing(tries_left - 1, due, failure)
+            return
+        self._given_up.add(version)
+        self._set(VersionStatus(version, State.END, failure))
+
+    def _settle(self) -> None:
+        """Lets those go on who wait for a first version."""
         with self._lock:
-            old, self._current = self._current, new
-            if new is not None:
-                self._statuses[new.version] = VersionStatus(new.version, State.AVAILABLE)
-            if old is not None:
-                old.retired = True
-                self._statuses[old.version] = VersionStatus(old.version, State.UNLOADING)
-            unused = old is not None and old.users == 0
-        if new is not None:
-            _logger.info("Serving %s version %d", self.name, new.version)
-        if old is not None and unused:
-            self._close(old)
+            if self._wanted is not None:
+                self._settled.set()
+
+    def _retire(self, version: int, at_once: bool = False) -> None:
+        """Lets a version answer no more, and unloads it when its last request has ended."""
+        with self._lock:
+            loaded = self._loaded.pop(version)
+            loaded.retired = True
+            self._statuses[version] = VersionStatus(version, State.UNLOADING)
+            unused = loaded.users == 0
+        if unused:
+            self._close(loaded)
+        elif at_once:
+            loaded.model.close()
 
     def _close(self, loaded: _Loaded) -> None:
         try:
             loaded.model.close()
         except Exception:
             _logger.exception("Unloading %s version %d failed", self.name, loaded.version)
-        self._set(VersionStatus(loaded.version, State.END))
+        with self._lock:
+            # Another load of the same version may have begun meanwhile.
+            if self._statuses[loaded.version].state == State.UNLOADING:
+                self._statuses[loaded.version] = VersionStatus(loaded.version, State.END)
         _logger.info("Unloaded %s version %d", self.name, loaded.version)
 
     def _set(self, status: VersionStatus) -> None:

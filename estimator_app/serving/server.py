@@ -3,7 +3,7 @@
     with server.ModelServer(settings.ServerSettings(model_base_path="/models/census")) as running:
         print(running.port)
 
-Ports open only when the model is available, so a port that answers means a model that answers
+Ports open only when every model is available, so a port that answers means models that answer
 (TF Serving: model_servers/server.cc).
 """
 
@@ -14,7 +14,9 @@ import time
 from typing import Any
 
 from estimator_app.serving import (
+    config_poller,
     credentials,
+    model_config,
     model_table,
     models,
     monitoring,
@@ -25,7 +27,7 @@ from estimator_app.serving import (
     servicers,
 )
 from estimator_app.serving import settings as serving_settings
-from estimator_app.serving import transport
+from estimator_app.serving import text_files, transport, version_policy
 from export import servable
 from serving_client import wire
 
@@ -33,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 
 class ModelServer:
-    """Serves one model over gRPC, and over REST if asked to.
+    """Serves models over gRPC, and over REST if asked to.
 
     Attributes:
         settings: what it was made with.
@@ -49,19 +51,10 @@ class ModelServer:
         self._metrics_path: str | None = None
         self._counted = request_metrics.RequestMetrics()
         self.grpc_addresses: list[str] = []
-        self._model = models.ServedModel(
-            settings.model_name,
-            settings.model_base_path,
-            poll_wait_secs=settings.file_system_poll_wait_seconds,
-            max_load_retries=settings.max_num_load_retries,
-            load_retry_wait_secs=settings.load_retry_interval_micros / 1e6,
-            load_fn=functools.partial(
-                servable.Servable,
-                on_run=self._counted.add_run,
-                check_method_names=settings.enable_signature_method_name_check,
-            ),
+        self._table = model_table.ModelTable(
+            self._make_model, settings.allow_version_labels_for_unavailable_models
         )
-        self._table = model_table.ModelTable({settings.model_name: self._model})
+        self._poller: config_poller.ConfigPoller | None = None
         self._grpc: transport.GrpcListener | None = None
         self._health: probes.HealthService | None = None
         self._grpc_tls: credentials.Tls | None = None
@@ -71,21 +64,21 @@ class ModelServer:
         self._stopping = threading.Event()
         self._stopped = threading.Event()
 
-    @property
-    def version(self) -> int | None:
-        """The version that answers now, if one does."""
-        return self._model.version
+    def available(self) -> dict[str, list[int]]:
+        """Model -> its versions that answer now, highest first."""
+        return self._table.available()
 
     def start(self) -> bool:
-        """Loads the model, then opens the ports. Waits without limit for a first version.
+        """Loads the models, then opens the ports. Waits without limit for a first version of each.
 
         Returns:
             whether it serves now; False if it was stopped meanwhile.
 
         Raises:
-            errors.ServableError: a port is in use, a file of settings does not serve, or the model
+            errors.ServableError: a port is in use, a file of settings does not serve, or a model
                 cannot be loaded.
         """
+        config = self._read_config()
         host = self.settings.host
         # Known before the model takes minutes to load; the port itself opens after.
         self._grpc_tls = credentials.read(self.settings.ssl_config_file)
@@ -99,13 +92,12 @@ class ModelServer:
         if self.settings.rest_api_port:
             self._metrics_path = monitoring.prometheus_path(self.settings.monitoring_config_file)
         try:
-            self._model.start()
-            if not self._model.wait_until_available():
-                return False
+            self._table.reload(config)
             with self._lock:
                 if self._stopping.is_set():
                     return False
                 self._open()
+                self._poll_config()
         except BaseException:
             self.stop(0)
             raise
@@ -116,7 +108,7 @@ class ModelServer:
         self._stopped.wait()
 
     def stop(self, grace_secs: float | None = None) -> None:
-        """Takes no more calls, lets those under way end, then unloads the model.
+        """Takes no more calls, lets those under way end, then unloads the models.
 
         Args:
             grace_secs: how long they may take; None for what the settings say. After that they end
@@ -130,6 +122,9 @@ class ModelServer:
             self._stopped.wait()
             return
         deadline = time.monotonic() + grace_secs
+        if self._poller is not None:
+            self._poller.stop()
+        self._table.begin_stop()
         if self._rest is not None:
             self._rest.begin_stop()
         if self._health is not None:
@@ -138,7 +133,7 @@ class ModelServer:
             self._grpc.stop(grace_secs)
         if self._rest is not None:
             self._rest.stop(max(deadline - time.monotonic(), 0))
-        self._model.stop()
+        self._table.stop()
         self._stopped.set()
 
     def __enter__(self) -> "ModelServer":
@@ -147,6 +142,40 @@ class ModelServer:
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
+
+    def _make_model(
+        self, name: str, base_path: str, policy: version_policy.VersionPolicy
+    ) -> models.ServedModel:
+        settings = self.settings
+        return models.ServedModel(
+            name,
+            base_path,
+            policy,
+            poll_wait_secs=settings.file_system_poll_wait_seconds,
+            max_load_retries=settings.max_num_load_retries,
+            load_retry_wait_secs=settings.load_retry_interval_micros / 1e6,
+            load_fn=functools.partial(
+                servable.Servable,
+                on_run=self._counted.add_run,
+                check_method_names=settings.enable_signature_method_name_check,
+            ),
+        )
+
+    def _read_config(self) -> Any:
+        """The ModelServerConfig: that of the file, or of the one model."""
+        settings = self.settings
+        if settings.model_config_file:
+            return text_files.read(settings.model_config_file, text_files.ModelServerConfig)
+        return model_config.single_model(settings.model_name, settings.model_base_path)
+
+    def _apply_config(self) -> None:
+        self._table.apply(self._read_config())
+
+    def _poll_config(self) -> None:
+        wait_secs = self.settings.model_config_file_poll_wait_seconds
+        if self.settings.model_config_file and wait_secs:
+            # Without waiting for new models: the next change of the file may be its correction.
+            self._poller = config_poller.ConfigPoller(wait_secs, self._apply_config)
 
     def _open(self) -> None:
         settings = self.settings

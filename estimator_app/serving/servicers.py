@@ -1,8 +1,7 @@
 """PredictionService and ModelService over the served models.
 
 A method unpacks a request, asks a servable and packs its answer; errors are those of
-`export.errors`, which `status` turns into gRPC's. HandleReloadConfigRequest is not registered yet, so
-that callers get `UNIMPLEMENTED`.
+`export.errors`, which `status` turns into gRPC's.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -171,7 +170,10 @@ class ModelService:
 
     def methods(self) -> dict[str, Callable[[Any, int], Any]]:
         """RPC name -> method."""
-        return {"GetModelStatus": self.get_model_status}
+        return {
+            "GetModelStatus": self.get_model_status,
+            "HandleReloadConfigRequest": self.handle_reload_config_request,
+        }
 
     def get_model_status(self, request: Any, timeout_ms: int) -> Any:
         """GetModelStatusRequest -> GetModelStatusResponse; labels have no effect.
@@ -186,6 +188,22 @@ class ModelService:
             entry = response.model_version_status.add(version=seen.version, state=int(seen.state))
             entry.status.error_code = int(seen.error.code) if seen.error else 0
             entry.status.error_message = printable(seen.error.message) if seen.error else ""
+        return response
+
+    def handle_reload_config_request(self, request: Any, timeout_ms: int) -> Any:
+        """ReloadConfigRequest -> ReloadConfigResponse, once new models are available.
+
+        The status of a response is always OK, and its metrics are left out (TF Serving:
+        model_service_impl.cc).
+        """
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise errors.invalid_argument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported"
+            )
+        self._table.reload(request.config, timeout_ms / 1e3 if timeout_ms else None)
+        response = wire.ReloadConfigResponse()
+        response.status.SetInParent()
         return response
 
 

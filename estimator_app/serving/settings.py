@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from estimator_app.serving import base_paths
+
 _MAX_PORT = 65535
 
 
@@ -30,8 +32,14 @@ class ServerSettings:
         rest_api_enable_cors_support: whether pages of other origins may read REST answers.
         rest_api_enable_browser_page: whether the REST port has a page for people at `/`.
         rest_api_timeout_in_ms: time limit of the model's run for one REST call, in milliseconds.
+        model_config_file: `ModelServerConfig` as protobuf text, for several models, version
+            policies and labels. The next two then count for nothing.
+        model_config_file_poll_wait_seconds: seconds between two reads of that file; 0 reads it
+            once.
         model_name: the name that requests use.
         model_base_path: absolute path, or URI, of the directory that holds the versions.
+        allow_version_labels_for_unavailable_models: whether a new label may name a version that is
+            not available.
         file_system_poll_wait_seconds: seconds between two looks at the base path; 0 looks once,
             a negative number never.
         max_num_load_retries: how often a load that failed is tried again.
@@ -56,8 +64,11 @@ class ServerSettings:
     rest_api_enable_cors_support: bool = False
     rest_api_enable_browser_page: bool = False
     rest_api_timeout_in_ms: int = 30000
+    model_config_file: str = ""
+    model_config_file_poll_wait_seconds: int = 0
     model_name: str = "default"
     model_base_path: str = ""
+    allow_version_labels_for_unavailable_models: bool = False
     file_system_poll_wait_seconds: int = 1
     max_num_load_retries: int = 5
     load_retry_interval_micros: int = 60_000_000
@@ -66,18 +77,24 @@ class ServerSettings:
     grace_secs: float = 10.0
 
     def __post_init__(self) -> None:
-        if not self.model_base_path:
+        if not self.model_base_path and not self.model_config_file:
             raise ValueError(
                 "Both server_options.model_base_path and server_options.model_config_file are "
                 "empty!"
             )
-        if not self.model_base_path.startswith("/") and "://" not in self.model_base_path:
-            raise ValueError(
-                f"Expected model {self.model_name} to have an absolute path or URI; "
-                f"got base_path()={self.model_base_path}"
-            )
-        if not self.model_name:
-            raise ValueError("Expected --model_name to be a name, found ''.")
+        if not self.model_config_file:
+            if not base_paths.is_absolute(self.model_base_path):
+                raise ValueError(
+                    base_paths.relative_sentence(self.model_name, self.model_base_path)
+                )
+            if not self.model_name:
+                raise ValueError("Expected --model_name to be a name, found ''.")
+        _require(
+            self.model_config_file_poll_wait_seconds >= 0,
+            "model_config_file_poll_wait_seconds",
+            "0 or more",
+            self.model_config_file_poll_wait_seconds,
+        )
         _require(0 <= self.port <= _MAX_PORT, "port", f"0 to {_MAX_PORT}", self.port)
         _require(
             -1 <= self.rest_api_port <= _MAX_PORT,

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from estimator_app.serving import models
+from estimator_app.serving.version_policy import VersionPolicy
 from export import errors
 
 _BROKEN = errors.ServableError(errors.Code.DATA_LOSS, "no good")
@@ -62,7 +63,7 @@ def test_newest_version_is_loaded(base, model, loader):
     for name in ("1", "3", "2", "not-a-version"):
         (base / name).mkdir()
     assert model.poll_once()
-    assert model.version == 3 and loader.tries == ["3"]
+    assert model.available == [3] and loader.tries == ["3"]
     assert _states(model) == {3: "AVAILABLE"}
     with model.acquire() as (version, servable):
         assert version == 3 and servable is loader.loaded["3"]
@@ -71,7 +72,7 @@ def test_newest_version_is_loaded(base, model, loader):
 def test_leading_zeros_are_loaded_from_their_directory(base, model, loader):
     (base / "0007").mkdir()
     model.poll_once()
-    assert model.version == 7 and loader.tries == ["0007"]
+    assert model.available == [7] and loader.tries == ["0007"]
 
 
 def test_newer_version_takes_over_and_the_old_one_is_unloaded(base, model, loader):
@@ -92,7 +93,7 @@ def test_old_version_answers_while_the_new_one_loads(base, loader):
     seen = []
 
     def load(path):
-        if model.version is not None:
+        if model.available:
             with model.acquire() as (version, _):
                 seen.append((version, _states(model)))
         return loader(path)
@@ -130,7 +131,7 @@ def test_failed_load_is_retried_then_reported_and_the_old_version_stays(base, mo
     for _ in range(3):
         assert model.poll_once()
     assert loader.tries == ["1", "2", "2"]
-    assert model.version == 1
+    assert model.available == [1]
     assert model.statuses(2) == [models.VersionStatus(2, models.State.END, _BROKEN)]
 
 
@@ -141,10 +142,10 @@ def test_failed_version_is_tried_again_once_it_was_gone(base, model, loader):
     model.poll_once()
     shutil.rmtree(base / "2")
     model.poll_once()
-    assert model.version == 1
+    assert model.available == [1]
     (base / "2").mkdir()
     model.poll_once()
-    assert model.version == 2
+    assert model.available == [2]
 
 
 def test_retries_end_when_a_newer_version_appears(base, loader):
@@ -158,7 +159,7 @@ def test_retries_end_when_a_newer_version_appears(base, loader):
     (base / "1" / "broken").touch()
     assert not model.poll_once()
     assert model.poll_once()
-    assert loader.tries == ["1", "2"] and model.version == 2
+    assert loader.tries == ["1", "2"] and model.available == [2]
     assert model.statuses(1)[0].error == _BROKEN
 
 
@@ -178,7 +179,7 @@ def test_removed_newest_version_gives_way_to_the_one_before(base, model, loader)
     model.poll_once()
     shutil.rmtree(base / "2")
     model.poll_once()
-    assert model.version == 1 and _states(model) == {2: "END", 1: "AVAILABLE"}
+    assert model.available == [1] and _states(model) == {2: "END", 1: "AVAILABLE"}
 
 
 def test_base_path_that_vanishes_unloads_nothing(base, model, caplog):
@@ -187,7 +188,7 @@ def test_base_path_that_vanishes_unloads_nothing(base, model, caplog):
     shutil.rmtree(base)
     with caplog.at_level(logging.WARNING):
         model.poll_once()
-    assert model.version == 1
+    assert model.available == [1]
     assert f"Could not find base path {base} for servable m with error NOT_FOUND" in caplog.text
 
 
@@ -196,8 +197,8 @@ def test_base_path_that_is_empty_unloads_the_model(base, model, caplog):
     model.poll_once()
     shutil.rmtree(base / "1")
     with caplog.at_level(logging.WARNING):
-        assert not model.poll_once()
-    assert model.version is None and _states(model) == {1: "END"}
+        model.poll_once()
+    assert model.available == [] and _states(model) == {1: "END"}
     assert f"No versions of servable m found under base path {base}." in caplog.text
     with pytest.raises(errors.ServableError) as caught:
         with model.acquire():
@@ -205,33 +206,126 @@ def test_base_path_that_is_empty_unloads_the_model(base, model, caplog):
     assert str(caught.value) == "NOT_FOUND: Servable not found for request: Latest(m)"
 
 
-def test_start_fails_with_the_newest_version(base, model):
+def test_newest_version_that_fails_settles_the_start(base, model):
     (base / "1").mkdir()
     (base / "2").mkdir()
     (base / "2" / "broken").touch()
     model.start()
-    with pytest.raises(errors.ServableError) as caught:
-        model.wait_until_available()
+    assert model.wait_until_settled(10)
+    assert model.failure == models.VersionStatus(2, models.State.END, _BROKEN)
     model.stop()
-    assert str(caught.value) == (
-        "UNKNOWN: 1 servable(s) did not become available: "
-        "{{{name: m version: 2} due to error: DATA_LOSS: no good}, }"
-    )
 
 
 def test_start_waits_for_a_first_version(base, loader):
     model = models.ServedModel("m", str(base / "later"), poll_wait_secs=0.01, load_fn=loader)
     loader.base = base / "later"
     model.start()
-    answers = []
-    waiter = threading.Thread(target=lambda: answers.append(model.wait_until_available()))
-    waiter.start()
-    assert not answers and model.version is None
+    assert not model.wait_until_settled(0.05) and model.available == []
     (base / "later" / "1").mkdir(parents=True)
-    waiter.join(10)
-    assert answers == [True] and model.version == 1
+    assert model.wait_until_settled(10) and model.available == [1]
     model.stop()
     assert loader.loaded["1"].closed
+
+
+def _served(base, loader, policy, *on_disk):
+    """A model by this policy, after one poll."""
+    for version in on_disk:
+        (base / str(version)).mkdir()
+    model = models.ServedModel("m", str(base), policy, load_retry_wait_secs=0, load_fn=loader)
+    model.poll_once()
+    return model
+
+
+def test_several_versions_are_loaded_highest_first(base, loader):
+    model = _served(base, loader, VersionPolicy(latest=2), 1, 2, 3)
+    assert loader.tries == ["3", "2"] and model.available == [3, 2]
+    with model.acquire() as (newest, _), model.acquire(2) as (older, _):
+        assert (newest, older) == (3, 2)
+    with pytest.raises(errors.ServableError, match=r"Specific\(m, 1\)"):
+        with model.acquire(1):
+            pass
+
+
+def test_newest_versions_move_on(base, loader):
+    model = _served(base, loader, VersionPolicy(latest=2), 1, 2)
+    (base / "3").mkdir()
+    model.poll_once()
+    assert model.available == [3, 2]
+    assert _states(model) == {3: "AVAILABLE", 2: "AVAILABLE", 1: "END"}
+
+
+def test_all_versions_are_served_until_they_are_removed(base, loader):
+    model = _served(base, loader, VersionPolicy(latest=None), 1, 2, 9)
+    assert model.available == [9, 2, 1]
+    shutil.rmtree(base / "2")
+    model.poll_once()
+    assert model.available == [9, 1] and loader.loaded["2"].closed
+
+
+def test_specific_versions_are_served_and_a_missing_one_is_told_once(base, loader, caplog):
+    policy = VersionPolicy(specific=frozenset({1, 3, 7}))
+    with caplog.at_level(logging.WARNING):
+        model = _served(base, loader, policy, 1, 2, 3, 4)
+        model.poll_once()
+    assert model.available == [3, 1]
+    sentence = (
+        "Version 7 of servable m, which was requested to be served as a 'specific' version in the "
+        "servable's version policy, was not found in the file system"
+    )
+    assert caplog.text.count(sentence) == 1
+
+
+def test_version_that_fails_does_not_hold_up_the_others(base, loader):
+    (base / "2").mkdir()
+    (base / "2" / "broken").touch()
+    model = _served(base, loader, VersionPolicy(latest=None), 1, 3)
+    assert model.available == [3, 1] and _states(model)[2] == "LOADING"
+
+
+def test_another_policy_loads_before_it_unloads(base, loader):
+    model = _served(base, loader, VersionPolicy(), 1, 2)
+    held = []
+    model._load_fn = lambda path: held.append(model.available) or loader(path)
+    model.configure(str(base), VersionPolicy(specific=frozenset({1})))
+    model.poll_once()
+    assert held == [[2]] and model.available == [1]
+
+
+def test_another_base_path_serves_its_versions(base, loader, tmp_path):
+    model = _served(base, loader, VersionPolicy(), 1)
+    other = tmp_path / "other"
+    (other / "2").mkdir(parents=True)
+    model.configure(str(other), VersionPolicy())
+    model.poll_once()
+    assert model.available == [2] and loader.loaded["2"].path == f"{other}/2"
+
+
+def test_retired_model_lets_its_request_end_and_can_come_back(base, loader):
+    model = _served(base, loader, VersionPolicy(), 1)
+    with model.acquire() as (_, first):
+        model.retire()
+        model.poll_once()
+        assert model.available == [] and not first.closed
+        model.configure(str(base), VersionPolicy())
+        assert not model.wait_until_settled(0)
+        model.poll_once()
+        assert model.wait_until_settled(0) and model.available == [1]
+    assert first.closed and not loader.loaded["1"].closed
+    assert _states(model) == {1: "AVAILABLE"}
+
+
+def test_configuration_is_acted_on_at_once_by_a_model_that_looks_only_once(base, loader):
+    (base / "1").mkdir()
+    model = models.ServedModel("m", str(base), poll_wait_secs=0, load_fn=loader)
+    model.start()
+    assert model.wait_until_settled(10)
+    loaded = threading.Event()
+    model._load_fn = lambda path: loaded.set() or loader(path)
+    (base / "2").mkdir()
+    model.configure(str(base), VersionPolicy(latest=2))
+    assert loaded.wait(10)
+    model.stop()
+    assert _states(model) == {2: "END", 1: "END"}
 
 
 @pytest.mark.parametrize("poll_wait_secs", [-1, 0, 0.01])
@@ -240,12 +334,9 @@ def test_stop_ends_the_wait(base, loader, poll_wait_secs):
         "m", str(base / "never"), poll_wait_secs=poll_wait_secs, load_fn=loader
     )
     model.start()
-    answers = []
-    waiter = threading.Thread(target=lambda: answers.append(model.wait_until_available()))
-    waiter.start()
+    assert not model.wait_until_settled(0)
     model.stop()
-    waiter.join(10)
-    assert answers == [False]
+    assert model.wait_until_settled(0) and model.available == []
 
 
 def test_stop_ends_the_wait_between_two_tries(base, loader):
@@ -254,7 +345,7 @@ def test_stop_ends_the_wait_between_two_tries(base, loader):
     (base / "1" / "broken").touch()
     model.start()
     model.stop()
-    assert model.version is None
+    assert model.available == []
 
 
 def test_stop_closes_a_version_that_is_in_use(base, model, loader):

@@ -52,6 +52,12 @@ def _eventually(condition):
         time.sleep(0.01)
 
 
+def _in_use(running):
+    """Whether a request is under way."""
+    loaded = running._table._models["default"]._loaded
+    return any(version.users for version in loaded.values())
+
+
 @pytest.fixture
 def staged_versions(tmp_path):
     """Versions 1 to 4 of a model, beside the base path `model` that holds only the first."""
@@ -84,7 +90,7 @@ def test_new_versions_take_over_under_load_without_a_failure(staged_versions):
             try:
                 for version in range(2, 5):
                     versions.publish(str(staged / str(version)), str(base), version)
-                    _eventually(lambda wanted=version: running.version == wanted)
+                    _eventually(lambda wanted=version: running.available() == {"default": [wanted]})
                 predict(x=np.float32([[1.0]]))
             finally:
                 done.set()
@@ -189,7 +195,7 @@ def test_stop_lets_calls_end_and_takes_no_more(plain_base):
     with _calls(running.port) as predict, futures.ThreadPoolExecutor(1) as pool:
         steps = np.array(200_000, np.int64)
         call = pool.submit(predict, "slow", n=steps)
-        _eventually(lambda: running._model._current.users == 1 or call.done())
+        _eventually(lambda: _in_use(running) or call.done())
         running.stop(grace_secs=_DEADLINE_SECS)
         assert call.result().outputs["steps"].int64_val == [steps]
         with pytest.raises(grpc.RpcError) as caught:
@@ -203,7 +209,7 @@ def test_stop_cancels_calls_after_the_grace(plain_base):
     running.start()
     with _calls(running.port) as predict, futures.ThreadPoolExecutor(1) as pool:
         call = pool.submit(predict, "slow", n=np.array(10**12, np.int64))
-        _eventually(lambda: running._model._current.users == 1)
+        _eventually(lambda: _in_use(running))
         running.stop(grace_secs=0.05)
         with pytest.raises(grpc.RpcError) as caught:
             call.result()
