@@ -244,7 +244,7 @@ def test_file_is_read_again_and_a_wrong_one_changes_nothing(models_base, tmp_pat
         _write(path, "model_config_list { config { nam: 'c' } }")
         _eventually(lambda: "Invalid protobuf file: '" in process.log.read_text())
         assert (
-            "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:31: "
+            "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:30: "
             in process.log.read_text()
         )
         assert _answer(call, "c") == (1, 10.0)
