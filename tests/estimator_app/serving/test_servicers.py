@@ -499,13 +499,19 @@ def test_deadline_of_the_call_stops_the_run(plain, plain_server):
     assert tf.make_ndarray(answer.outputs["steps"]) == 3
 
 
-def test_calls_that_are_not_there_are_unimplemented(plain, plain_status):
-    code, _ = _refusal(
-        plain_status.HandleReloadConfigRequest,
-        model_management_pb2.ReloadConfigRequest(),
-        _DEADLINE_SECS,
-    )
+def test_calls_that_are_not_there_are_unimplemented(plain_channel):
+    call = plain_channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")
+    code, _ = _refusal(call, b"", _DEADLINE_SECS)
     assert code == "UNIMPLEMENTED"
+
+
+def test_reload_without_a_list_of_models(plain_status):
+    request = model_management_pb2.ReloadConfigRequest()
+    assert _refusal(plain_status.HandleReloadConfigRequest, request, _DEADLINE_SECS) == (
+        "INVALID_ARGUMENT",
+        "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList "
+        "is currently supported",
+    )
 
 
 def test_garbage_is_refused_and_the_server_goes_on(plain, plain_channel):
