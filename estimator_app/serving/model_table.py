@@ -119,10 +119,6 @@ class ModelTable:
         """Model -> its versions that answer now, highest first."""
         return {name: model.available for name, model in self._models.items()}
 
-    def names(self) -> list[str]:
-        """The models of the config, in its order."""
-        return list(self._models)
-
     @contextlib.contextmanager
     def acquire(
         self, name: str, version: int | None = None, label: str = ""
