@@ -7,12 +7,15 @@
         answer = client.predict({"age": [39.0]}, signature_name="tensors:predict")
         answer["probabilities"]  # float32 [1, 2]
 
+`AsyncPredictionClient` is the same for asyncio; an address that begins with `http://` is a REST port.
 Values are encoded by the signature that the server states. `serving_client.wire` has the messages
 themselves; `serving_client.errors` draws the tree of errors.
 """
 
 from serving_client import wire
+from serving_client.async_client import AsyncPredictionClient
 from serving_client.client import PredictionClient
+from serving_client.conversations import CallOptions
 from serving_client.encoding import make_example
 from serving_client.errors import (
     AccessError,
@@ -28,11 +31,13 @@ from serving_client.errors import (
     UnsupportedError,
 )
 from serving_client.metadata import ModelMetadata, Signature, TensorSpec, VersionStatus
-from serving_client.settings import ClientSettings
+from serving_client.settings import ClientSettings, TlsSettings
 from serving_client.wire import TensorError
 
 __all__ = [
     "AccessError",
+    "AsyncPredictionClient",
+    "CallOptions",
     "ClientError",
     "ClientSettings",
     "DeadlineError",
@@ -47,6 +52,7 @@ __all__ = [
     "Signature",
     "TensorError",
     "TensorSpec",
+    "TlsSettings",
     "UnavailableError",
     "UnsupportedError",
     "VersionStatus",

@@ -1,26 +1,25 @@
-"""PredictionClient: one model on one server that speaks TensorFlow Serving's API."""
+"""PredictionClient: one model on servers that speak TensorFlow Serving's API, for threads."""
 
 import time
-from typing import Any, Callable, Iterable, Mapping, Optional, Union
+from typing import Any, Callable, Iterable, Mapping, Optional, TypeVar, Union, Unpack
 
-import grpc
 import numpy as np
 
-from serving_client import encoding, errors, metadata, retry
+from serving_client import conversations, errors, grpc_channels, metadata
 from serving_client import settings as settings_lib
-from serving_client import wire
+from serving_client import steps
 
-_AVAILABLE = "AVAILABLE"
-_WAITING_PAUSE_SECS = 0.25
+Result = TypeVar("Result")
 
 
 class PredictionClient:
-    """Asks one model; keeps one channel open until closed. Threads may share it.
+    """Asks one model; keeps its connections open until closed. Threads may share it.
 
     Every call takes a version number, or a label that the server's configuration gives to one;
-    without both, the newest version that is available answers. Every call may raise the errors of
-    `serving_client.errors`, and each is repeated while the server is unavailable, within the
-    times of the settings.
+    without both, the newest version that is available answers. Every call takes `timeout_secs`,
+    `headers` and `compression` of its own (see `conversations.CallOptions`). Every call may raise
+    the errors of `serving_client.errors`, and each is repeated, or passed on to the next address,
+    while a server is unavailable, within the times of the settings.
 
         with serving_client.PredictionClient("localhost:8500", "census") as client:
             client.wait_until_available(timeout_secs=30)
@@ -35,7 +34,7 @@ class PredictionClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Opens a channel; the server is first contacted by the first call.
+        """Opens connections; a server is first contacted by the first call.
 
         Args:
             settings: Settings, or the address alone.
@@ -45,22 +44,17 @@ class PredictionClient:
         """
         if isinstance(settings, str):
             settings = settings_lib.ClientSettings(address=settings)
-        if not model:
-            raise errors.InputError("A client needs the model's name on the server; got ''.")
         self.settings = settings
         self.model = model
-        self._clock = clock
+        self._conversations = conversations.Conversations(settings, model, clock)
+        self._transport: Any
+        if settings.is_rest:
+            from serving_client import rest_connections  # needed by few, with imports of its own
+
+            self._transport = rest_connections.RestConnections(settings)
+        else:
+            self._transport = grpc_channels.GrpcChannels(settings)
         self._sleep = sleep
-        self._metadata: dict[tuple[Optional[int], Optional[str]], metadata.ModelMetadata] = {}
-        self._channel = grpc.insecure_channel(settings.address, _channel_options(settings))
-        self._calls = {
-            name: self._channel.unary_unary(
-                method.path,
-                request_serializer=method.request.SerializeToString,
-                response_deserializer=method.response.FromString,
-            )
-            for name, method in wire.METHODS.items()
-        }
         self._closed = False
 
     def __enter__(self) -> "PredictionClient":
@@ -70,11 +64,9 @@ class PredictionClient:
         self.close()
 
     def close(self) -> None:
-        """Closes the channel and ends the calls that are under way; may be called twice."""
+        """Closes the connections and ends the calls that are under way; may be called twice."""
         self._closed = True
-        self._channel.close()
-
-    # --------------------------------------------------------------------------------- questions
+        self._transport.close()
 
     def predict(
         self,
@@ -83,6 +75,7 @@ class PredictionClient:
         version: Optional[int] = None,
         version_label: Optional[str] = None,
         output_filter: Iterable[str] = (),
+        **options: Unpack[conversations.CallOptions],
     ) -> dict[str, np.ndarray]:
         """Returns the outputs of a signature by name.
 
@@ -95,32 +88,25 @@ class PredictionClient:
             version: Number of the version, or None.
             version_label: Label of the version, or None.
             output_filter: Names of the outputs to compute; none given computes all.
+            **options: See `conversations.CallOptions`.
 
         Raises:
-            errors.InputError: An input is missing, unknown, or does not fit its dtype.
+            errors.InputError: An input is missing, unknown, or does not fit its dtype or shape.
         """
-        request = wire.PredictRequest(output_filter=list(output_filter))
-        self._fill_spec(request.model_spec, version, version_label, signature_name)
-        for name, tensor in self._encode(inputs, signature_name, version, version_label).items():
-            request.inputs[name].CopyFrom(tensor)
-        response = self.predict_request(request)
-        self._forget_metadata_of_other(response.model_spec, version, version_label)
-        try:
-            return {name: wire.to_array(one) for name, one in sorted(response.outputs.items())}
-        except wire.TensorError as error:
-            raise errors.ServerError(
-                f"The server at {self.settings.address} answered for model {self.model!r} with an "
-                f"output that cannot be read: {error}",
-                **self._context(),
-            ) from error
+        return self._run(
+            self._conversations.predict(
+                inputs, signature_name, version, version_label, output_filter, options
+            )
+        )
 
-    def predict_request(self, request: Any) -> Any:
+    def predict_request(self, request: Any, **options: Unpack[conversations.CallOptions]) -> Any:
         """Returns the PredictResponse to a PredictRequest.
 
         Args:
             request: Ours or TensorFlow Serving's; an empty model name is filled in.
+            **options: See `conversations.CallOptions`.
         """
-        return self._call("Predict", self._with_model(request, wire.PredictRequest))
+        return self._run(self._conversations.predict_request(request, options))
 
     def classify(
         self,
@@ -128,6 +114,7 @@ class PredictionClient:
         signature_name: str = "",
         version: Optional[int] = None,
         version_label: Optional[str] = None,
+        **options: Unpack[conversations.CallOptions],
     ) -> list[list[tuple[str, float]]]:
         """Returns the classes of each example as (label, score), in the model's order.
 
@@ -136,15 +123,11 @@ class PredictionClient:
             signature_name: Which signature; empty is `serving_default`.
             version: Number of the version, or None.
             version_label: Label of the version, or None.
+            **options: See `conversations.CallOptions`.
         """
-        request = wire.ClassificationRequest()
-        self._fill_spec(request.model_spec, version, version_label, signature_name)
-        request.input.example_list.examples.extend(map(encoding.make_example, examples))
-        response = self._call("Classify", request)
-        return [
-            [(one.label, one.score) for one in result.classes]
-            for result in response.result.classifications
-        ]
+        return self._run(
+            self._conversations.classify(examples, signature_name, version, version_label, options)
+        )
 
     def regress(
         self,
@@ -152,40 +135,75 @@ class PredictionClient:
         signature_name: str = "",
         version: Optional[int] = None,
         version_label: Optional[str] = None,
+        **options: Unpack[conversations.CallOptions],
     ) -> list[float]:
         """Returns the value of each example; the arguments are those of `classify`."""
-        request = wire.RegressionRequest()
-        self._fill_spec(request.model_spec, version, version_label, signature_name)
-        request.input.example_list.examples.extend(map(encoding.make_example, examples))
-        return [one.value for one in self._call("Regress", request).result.regressions]
+        return self._run(
+            self._conversations.regress(examples, signature_name, version, version_label, options)
+        )
+
+    def multi_inference(
+        self,
+        examples: Iterable[Any],
+        signature_names: Iterable[str],
+        version: Optional[int] = None,
+        version_label: Optional[str] = None,
+        **options: Unpack[conversations.CallOptions],
+    ) -> dict[str, conversations.Inferences]:
+        """Returns the answers of several signatures to the same examples, from one run of the model.
+
+        Args:
+            examples: See `classify`.
+            signature_names: Signatures to classify or to regress with.
+            version: Number of the version, or None.
+            version_label: Label of the version, or None.
+            **options: See `conversations.CallOptions`.
+
+        Returns:
+            What `classify` or `regress` returns, by signature.
+        """
+        return self._run(
+            self._conversations.multi_inference(
+                examples, signature_names, version, version_label, options
+            )
+        )
 
     def model_metadata(
-        self, version: Optional[int] = None, version_label: Optional[str] = None
+        self,
+        version: Optional[int] = None,
+        version_label: Optional[str] = None,
+        **options: Unpack[conversations.CallOptions],
     ) -> metadata.ModelMetadata:
         """Returns the signatures of a version, asked anew at every call."""
-        request = wire.GetModelMetadataRequest(metadata_field=[wire.SIGNATURE_DEF])
-        self._fill_spec(request.model_spec, version, version_label)
-        try:
-            found = metadata.from_metadata_response(self._call("GetModelMetadata", request))
-        except ValueError as error:
-            raise errors.ServerError(
-                f"The server at {self.settings.address} answered for model {self.model!r} with "
-                f"metadata that cannot be read: {error}",
-                **self._context(),
-            ) from error
-        self._metadata[version, version_label] = found
-        return found
+        return self._run(self._conversations.model_metadata(version, version_label, options))
 
-    def model_status(self, version: Optional[int] = None) -> list[metadata.VersionStatus]:
+    def model_status(
+        self, version: Optional[int] = None, **options: Unpack[conversations.CallOptions]
+    ) -> list[metadata.VersionStatus]:
         """Returns the state of one version, or of all that the server has seen, newest first."""
-        request = wire.GetModelStatusRequest()
-        self._fill_spec(request.model_spec, version, None)
-        return metadata.from_status_response(self._call("GetModelStatus", request))
+        return self._run(self._conversations.model_status(version, options))
+
+    def reload_config(self, config: Any, **options: Unpack[conversations.CallOptions]) -> None:
+        """Replaces the servers' configuration: which models are served, and which of their versions.
+
+        It goes to every address, one after the other, and is never repeated: meanwhile, somebody else
+        may have replaced it.
+
+        Args:
+            config: A ModelServerConfig, ours or TensorFlow Serving's, or its text, as in a
+                server's `--model_config_file`.
+            **options: See `conversations.CallOptions`.
+
+        Raises:
+            errors.RefusedError: A server does not take it; the addresses before have it already.
+        """
+        self._run(self._conversations.reload_config(config, options))
 
     def wait_until_available(self, timeout_secs: float, version: Optional[int] = None) -> int:
         """Waits until a version answers and returns its number, the highest of several.
 
-        A server that does not listen yet and a model that it does not know yet are waited for.
+        A server that does not listen yet and a model that it does not know yet are waited for. Of
+        several addresses, each is waited for.
 
         Args:
             timeout_secs: How long to wait at most, in seconds.
@@ -194,164 +212,10 @@ class PredictionClient:
         Raises:
             errors.DeadlineError: None was available in time; says what was.
         """
-        end = self._clock() + timeout_secs
-        while True:
-            left_secs = end - self._clock()
-            state = "no answer yet"
-            if left_secs > 0:
-                try:
-                    found = self._status_once(version, left_secs)
-                except (errors.NotFoundError, errors.UnavailableError, errors.DeadlineError) as e:
-                    state = e.details or "no answer"
-                else:
-                    available = [one.version for one in found if one.state == _AVAILABLE]
-                    if available:
-                        return max(available)
-                    state = "; ".join(map(_describe, found)) or "it has no versions"
-            if end - self._clock() <= _WAITING_PAUSE_SECS:
-                raise errors.DeadlineError(
-                    f"Model {self.model!r} at {self.settings.address} was not available within "
-                    f"{timeout_secs:g} s: {state.rstrip('.')}.",
-                    **self._context(timeout_secs),
-                )
-            self._sleep(_WAITING_PAUSE_SECS)
+        return self._run(self._conversations.wait_until_available(timeout_secs, version))
 
-    # ----------------------------------------------------------------------------------- innards
-
-    def _encode(
-        self,
-        inputs: Mapping[str, Any],
-        signature_name: str,
-        version: Optional[int],
-        version_label: Optional[str],
-    ) -> dict[str, Any]:
-        """Returns the inputs as tensors by the signature; remembered signatures may be outdated."""
-        remembered = self._metadata.get((version, version_label))
-        if remembered is not None:
-            try:
-                return encoding.encode_inputs(self._signature(remembered, signature_name), inputs)
-            except errors.InputError:
-                pass  # the server may have a newer version by now, with other inputs
-        fresh = self.model_metadata(version, version_label)
-        try:
-            return encoding.encode_inputs(self._signature(fresh, signature_name), inputs)
-        except errors.InputError as error:
-            raise errors.InputError(f"Model {self.model!r}: {error}", **self._context()) from error
-
-    def _signature(self, found: metadata.ModelMetadata, name: str) -> metadata.Signature:
-        """Returns a signature of found; an empty name is `serving_default`."""
-        name = name or metadata.DEFAULT_SIGNATURE
-        if name not in found.signatures:
-            raise errors.InputError(
-                f"version {found.version} has no signature {name!r}; it has "
-                f"{', '.join(found.signatures) or 'none'}."
-            )
-        return found.signatures[name]
-
-    def _forget_metadata_of_other(
-        self, spec: Any, version: Optional[int], version_label: Optional[str]
-    ) -> None:
-        """Drops the remembered signatures if another version than theirs answered."""
-        remembered = self._metadata.get((version, version_label))
-        if remembered is not None and remembered.version != spec.version.value:
-            self._metadata.pop((version, version_label), None)
-
-    def _fill_spec(
-        self,
-        spec: Any,
-        version: Optional[int],
-        version_label: Optional[str],
-        signature_name: str = "",
-    ) -> None:
-        """Writes the model's name, the version and the signature into a ModelSpec."""
-        if version is not None and version_label is not None:
-            raise errors.InputError(
-                f"Give a version or a label, not both; got {version!r} and {version_label!r}."
-            )
-        spec.name = self.model
-        spec.signature_name = signature_name
-        if version is not None:
-            spec.version.value = version
-        if version_label is not None:
-            spec.version_label = version_label
-
-    def _with_model(self, message: Any, cls: Any) -> Any:
-        """Returns message as one of ours that names a model; a given one is left as it is."""
-        request = wire.adopt(message, cls)
-        if not request.model_spec.name:
-            filled = cls()
-            filled.CopyFrom(request)
-            filled.model_spec.name = self.model
-            return filled
-        return request
-
-    def _call(self, name: str, request: Any) -> Any:
-        """Returns the response to a call, repeated as the settings say."""
-        settings = self.settings
-        return self._attempt(
-            lambda: retry.call(
-                lambda left_secs: self._calls[name](request, timeout=left_secs),
-                retry.waits(settings.retry_first_wait_secs, settings.retry_max_wait_secs),
-                settings.timeout_secs,
-                settings.retry_timeout_secs,
-                clock=self._clock,
-                sleep=self._sleep,
-            ),
-            settings.timeout_secs,
-        )
-
-    def _status_once(
-        self, version: Optional[int], timeout_secs: float
-    ) -> list[metadata.VersionStatus]:
-        """Returns what `model_status` does, asked a single time."""
-        request = wire.GetModelStatusRequest()
-        self._fill_spec(request.model_spec, version, None)
-        timeout_secs = min(timeout_secs, self.settings.timeout_secs)
-        call = self._calls["GetModelStatus"]
-        response = self._attempt(lambda: call(request, timeout=timeout_secs), timeout_secs)
-        return metadata.from_status_response(response)
-
-    def _attempt(self, function: Callable[[], Any], timeout_secs: float) -> Any:
-        """Returns what function does; gRPC's errors become ours."""
+    def _run(self, conversation: steps.Conversation[Result]) -> Result:
+        """Returns the result of a conversation."""
         if self._closed:
-            raise errors.ClientError(
-                f"This client for {self.settings.address} is closed; open a new one.",
-                **self._context(),
-            )
-        try:
-            return function()
-        except grpc.RpcError as error:
-            raise errors.from_rpc_error(
-                error, self.model, self.settings.address, timeout_secs
-            ) from error
-
-    def _context(self, timeout_secs: Optional[float] = None) -> dict[str, Any]:
-        """Returns what every error of this client carries."""
-        return {
-            "model": self.model,
-            "address": self.settings.address,
-            "timeout_secs": self.settings.timeout_secs if timeout_secs is None else timeout_secs,
-        }
-
-
-def _channel_options(settings: settings_lib.ClientSettings) -> list[tuple[str, int]]:
-    """Returns gRPC's options for a channel."""
-    options = [
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.max_send_message_length", settings.max_message_bytes),
-        # gRPC's own pauses between two connections (1 s to 120 s) would outlast our repetitions.
-        ("grpc.initial_reconnect_backoff_ms", round(settings.retry_first_wait_secs * 1000)),
-        ("grpc.max_reconnect_backoff_ms", round(settings.retry_max_wait_secs * 1000)),
-    ]
-    host = settings.address.rpartition(":")[0]
-    if host in ("localhost", "[::1]") or host.startswith("127."):
-        options.append(
-            ("grpc.enable_http_proxy", 0)
-        )  # a proxy cannot reach this machine's own port
-    return options
-
-
-def _describe(status: metadata.VersionStatus) -> str:
-    """Returns one version's state in words."""
-    reason = f" ({status.error_message})" if status.error_message else ""
-    return f"version {status.version} is {status.state}{reason}"
+            raise errors.closed(self.model, self.settings.shown_address)
+        return steps.run(conversation, self._transport.send, self._sleep)

@@ -12,16 +12,19 @@ import numpy as np
 from serving_client import errors, metadata, wire
 
 
-def encode_inputs(signature: metadata.Signature, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def encode_inputs(
+    signature: metadata.Signature, inputs: Mapping[str, Any], check_shapes: bool = True
+) -> dict[str, Any]:
     """Returns a TensorProto for each input.
 
     Args:
-        signature: Says the names and dtypes. Shapes are left to the server, which accepts what the
-            graph accepts.
+        signature: Says the names, dtypes and shapes.
         inputs: Array, number, text or nested list by input name.
+        check_shapes: Whether a value must have the shape that the signature states; otherwise it is
+            left to the server, which accepts what the graph accepts.
 
     Raises:
-        errors.InputError: A name is missing or unknown, or a value does not fit its dtype.
+        errors.InputError: A name is missing or unknown, or a value does not fit its dtype or shape.
     """
     missing = signature.inputs.keys() - signature.optional_inputs - inputs.keys()
     unknown = inputs.keys() - signature.inputs.keys()
@@ -33,7 +36,24 @@ def encode_inputs(signature: metadata.Signature, inputs: Mapping[str, Any]) -> d
             f"The inputs do not fit signature {signature.name!r} ({'; '.join(parts)}); "
             f"it takes {takes}."
         )
-    return {name: _encode(signature.inputs[name], value) for name, value in inputs.items()}
+    tensors = {name: _encode(signature.inputs[name], value) for name, value in inputs.items()}
+    if check_shapes:
+        for name, tensor in tensors.items():
+            _check_shape(signature.inputs[name], [dim.size for dim in tensor.tensor_shape.dim])
+    return tensors
+
+
+def _check_shape(spec: metadata.TensorSpec, shape: list[int]) -> None:
+    """Raises errors.InputError if spec states another shape than the one of a value."""
+    if spec.shape is None:
+        return
+    fits = len(shape) == len(spec.shape) and all(
+        wanted in (None, size) for wanted, size in zip(spec.shape, shape)
+    )
+    if not fits:
+        raise errors.InputError(
+            f"Input {spec.name!r} takes the shape [{', '.join(spec.shown_sizes)}]; got {shape}."
+        )
 
 
 def _encode(spec: metadata.TensorSpec, value: Any) -> Any:

@@ -25,9 +25,9 @@ class ClientError(Exception):
 
     Attributes:
         model: Name of the model that was asked, or None.
-        address: The server's gRPC target, or None if none was involved.
+        address: The server's address, or None if none was involved.
         timeout_secs: The deadline that the call had, in seconds, or None.
-        code: gRPC's status code, or None if no server answered with one.
+        code: gRPC's status code, or what REST's status stands for; None if no server answered.
         details: The server's own text, or "".
     """
 
@@ -94,7 +94,7 @@ _BY_CODE: dict[grpc.StatusCode, tuple[type[ClientError], str]] = {
     grpc.StatusCode.UNAVAILABLE: (
         UnavailableError,
         "No server answers at {address} (deadline {timeout_secs:g} s): {details}; check that it "
-        "runs and that this is its gRPC port, not its REST port.",
+        "runs and that this is its {port}.",
     ),
     grpc.StatusCode.DEADLINE_EXCEEDED: (
         DeadlineError,
@@ -147,18 +147,35 @@ def from_rpc_error(
     Args:
         error: What a call raised; it has code() and details().
         model: Name of the model that was asked.
-        address: The server's gRPC target.
+        address: The server's address.
         timeout_secs: The deadline that the call had, in seconds.
     """
-    code = error.code()
-    details = " ".join((error.details() or "no details given").split())  # one line, also of two
+    return _from_code(error.code(), error.details() or "", model, address, timeout_secs)
+
+
+def from_number(
+    number: int, details: str, model: str, address: str, timeout_secs: float
+) -> ClientError:
+    """Returns our error for the number of a code, as messages carry it; see `from_rpc_error`."""
+    codes = {code.value[0]: code for code in grpc.StatusCode}
+    code = codes.get(number, grpc.StatusCode.UNKNOWN)
+    return _from_code(code, details, model, address, timeout_secs)
+
+
+def _from_code(
+    code: grpc.StatusCode, details: str, model: str, address: str, timeout_secs: float
+) -> ClientError:
+    """Returns our error for one of gRPC's codes with the server's text."""
+    line = " ".join((details or "no details given").split())  # one line, also of two
+    ports = ("gRPC port, not its REST port", "REST port, not its gRPC port")
     cls, sentence = _BY_CODE.get(code, _OTHER)
     message = sentence.format(
         address=address,
         model=model,
         timeout_secs=timeout_secs,
         code=code.name,
-        details=details.rstrip("."),
+        details=line.rstrip("."),
+        port=ports[address.startswith(("http://", "https://"))],
     )
     return cls(
         message,
@@ -166,5 +183,12 @@ def from_rpc_error(
         address=address,
         timeout_secs=timeout_secs,
         code=code,
-        details=error.details() or "",
+        details=details,
+    )
+
+
+def closed(model: str, address: str) -> ClientError:
+    """Returns the error for a call of a client that is closed."""
+    return ClientError(
+        f"This client for {address} is closed; open a new one.", model=model, address=address
     )

@@ -32,11 +32,15 @@ class TensorSpec:
         words = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16"}
         return words.get(name, name.removeprefix("DT_").lower())
 
+    @property
+    def shown_sizes(self) -> list[str]:
+        """The sizes as text, `?` for one that varies; none if the rank varies."""
+        return ["?" if size is None else str(size) for size in self.shape or ()]
+
     def __str__(self) -> str:
         if self.shape is None:
             return f"{self.name}: {self.dtype} of any rank"
-        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
-        return f"{self.name}: {self.dtype} [{sizes}]"
+        return f"{self.name}: {self.dtype} [{', '.join(self.shown_sizes)}]"
 
 
 @dataclasses.dataclass(frozen=True)

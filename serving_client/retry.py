@@ -1,21 +1,34 @@
-"""Repeating a call while the server is unavailable.
+"""Repeating a call while a server is unavailable, at the next address if there is one.
 
-A predicate says what is worth repeating, a generator says how long to wait, and one loop joins
-them. The budget is a time, not a count.
+A predicate says what is worth repeating, a generator says how long to wait, a budget says how often
+all calls together may, and one loop joins them.
 """
 
 import random
+import threading
 import time
-from typing import Callable, Iterator, TypeVar
+from typing import Any, Callable, Iterator
 
 import grpc
 
-Result = TypeVar("Result")
+from serving_client import rotation as rotation_lib
+from serving_client import steps
+
+# How gRPC begins its own refusal of a large message, which will be as large the next time.
+_TOO_LARGE = "message larger than max"
 
 
-def is_retryable(error: grpc.RpcError) -> bool:
-    """Says whether the same call may succeed a moment later: only if nobody took it."""
-    return error.code() is grpc.StatusCode.UNAVAILABLE
+def is_retryable(error: grpc.RpcError, retry_overloaded: bool = False) -> bool:
+    """Says whether the same call may succeed a moment later: only if nobody took it.
+
+    Args:
+        error: What an attempt raised.
+        retry_overloaded: Whether a server that has too much to do counts as such.
+    """
+    code = error.code()
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_overloaded:
+        return _TOO_LARGE not in (error.details() or "")
+    return code is grpc.StatusCode.UNAVAILABLE
 
 
 def waits(
@@ -32,34 +45,102 @@ def waits(
         longest = min(longest * 2, max_secs)
 
 
-def call(
-    attempt: Callable[[float], Result],
-    pauses: Iterator[float],
+class Budget:
+    """How many repetitions the calls of one client may make together. Threads may share it.
+
+    It fills with time and with every call, and holds what ten seconds and a hundred calls give.
+    """
+
+    _SECS_KEPT = 10.0
+    _CALLS_KEPT = 100
+
+    def __init__(
+        self, per_sec: float, share: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Begins full.
+
+        Args:
+            per_sec: Repetitions a second, whatever the number of calls.
+            share: Repetitions more for each call.
+            clock: Returns the time in seconds.
+        """
+        self._per_sec, self._share, self._clock = per_sec, share, clock
+        self._most = per_sec * self._SECS_KEPT + share * self._CALLS_KEPT
+        self._left = self._most
+        self._filled = clock()
+        self._lock = threading.Lock()
+
+    def add_call(self) -> None:
+        """Counts a call."""
+        self._left = min(self._left + self._share, self._most)
+
+    def take(self) -> bool:
+        """Takes one repetition, if there is one left."""
+        with self._lock:
+            now = self._clock()
+            gained = (now - self._filled) * self._per_sec
+            self._left, self._filled = min(self._left + gained, self._most), now
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True
+
+
+def attempts(
+    make_step: Callable[[str, float], steps.Send],
+    rotation: rotation_lib.Rotation,
+    budget: Budget,
+    pauses: Callable[[], Iterator[float]],
     timeout_secs: float,
     retry_timeout_secs: float,
+    retryable: Callable[[grpc.RpcError], bool] = is_retryable,
     clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Result:
-    """Returns the result of the first attempt that succeeds.
+) -> steps.Conversation[Any]:
+    """Returns the answer of the first attempt that succeeds.
+
+    Another address is tried at once; a wait comes when all have been tried.
 
     Args:
-        attempt: Makes the call; takes the seconds that are left to it.
-        pauses: Seconds to wait before each repetition; see `waits`.
+        make_step: Makes the step of one attempt from the address and the seconds that are left.
+        rotation: Gives the addresses.
+        budget: Of all calls.
+        pauses: Makes the seconds to wait before each repetition; see `waits`.
         timeout_secs: What all attempts and waits may take together, in seconds.
         retry_timeout_secs: For how many seconds from the start a new attempt may begin.
+        retryable: Says which failures are worth repeating.
         clock: Returns the time in seconds.
-        sleep: Waits for some seconds.
 
     Raises:
-        grpc.RpcError: Of the last attempt, which is not worth repeating or came too late.
+        grpc.RpcError: Of the last attempt, which is not worth repeating, came too late, or was one
+            too many for the budget.
     """
     start = clock()
-    budget_secs = min(timeout_secs, retry_timeout_secs)
+    limit_secs = min(timeout_secs, retry_timeout_secs)
+    budget.add_call()
+    lengths = None
+    tried: set[str] = set()
+    address = rotation.pick()
+    assert address is not None
     while True:
         try:
-            return attempt(timeout_secs - (clock() - start))
+            answer = yield make_step(address, timeout_secs - (clock() - start))
         except grpc.RpcError as error:
-            pause = next(pauses)
-            if not is_retryable(error) or clock() - start + pause >= budget_secs:
+            if not retryable(error):
                 raise
-        sleep(pause)
+            rotation.failed(address)
+            tried.add(address)
+            other, pause = rotation.pick(tried), 0.0
+            if other is None:
+                lengths = lengths or pauses()
+                pause = next(lengths)
+            if clock() - start + pause >= limit_secs or not budget.take():
+                raise
+        else:
+            rotation.answered(address)
+            return answer
+        if other is None:
+            yield steps.Pause(pause)
+            tried.clear()
+            other = rotation.pick()
+            assert other is not None
+        address = other

@@ -4,7 +4,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import threading
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Optional
 
 import grpc
 import numpy as np
@@ -60,6 +60,8 @@ class FakeModel:
         hold: A call waits here before it answers.
         arrived: Set when a request has come.
         requests: All requests, in order.
+        headers: What came with each, by name in lower case.
+        reload_status: (code, text) in the answer to a reload.
     """
 
     signatures: dict[str, Any] = dataclasses.field(default_factory=default_signatures)
@@ -71,6 +73,8 @@ class FakeModel:
     hold: threading.Event = dataclasses.field(default_factory=threading.Event)
     arrived: threading.Event = dataclasses.field(default_factory=threading.Event)
     requests: list[Any] = dataclasses.field(default_factory=list)
+    headers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    reload_status: tuple[int, str] = (0, "")
 
     def __post_init__(self) -> None:
         self.hold.set()
@@ -80,11 +84,12 @@ class FakeModel:
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             self.requests.append(request)
+            self.headers.append(dict(context.invocation_metadata()))
             self.arrived.set()
             self.hold.wait()
             if self.refusals:
                 context.abort(*self.refusals.pop(0))
-            if name != "MultiInference" and request.model_spec.name != MODEL:
+            if hasattr(request, "model_spec") and request.model_spec.name != MODEL:
                 context.abort(
                     grpc.StatusCode.NOT_FOUND,
                     f"Servable not found for request: Latest({request.model_spec.name})",
@@ -140,6 +145,22 @@ class FakeModel:
             response.result.regressions.add(value=score)
         return response
 
+    def MultiInference(self, request: Any) -> Any:
+        response = wire.MultiInferenceResponse()
+        for task in request.tasks:
+            result = response.results.add(model_spec=task.model_spec)
+            if task.method_name == "tensorflow/serving/classify":
+                result.classification_result.CopyFrom(self.Classify(_one_task(request)).result)
+            else:
+                result.regression_result.CopyFrom(self.Regress(_one_task(request)).result)
+        return response
+
+    def HandleReloadConfigRequest(self, request: Any) -> Any:
+        code, text = self.reload_status
+        return wire.ReloadConfigResponse(
+            status=wire.StatusProto(error_code=code, error_message=text)
+        )
+
     def GetModelMetadata(self, request: Any) -> Any:
         response = wire.GetModelMetadataResponse(model_spec=self._spec(request))
         wire.pack_signatures(response, self.signatures)
@@ -159,9 +180,14 @@ class FakeModel:
         return [request for request in self.requests if isinstance(request, cls)]
 
 
+def _one_task(request: Any) -> Any:
+    """Returns a MultiInferenceRequest as what Classify and Regress take."""
+    return wire.ClassificationRequest(input=request.input)
+
+
 @contextlib.contextmanager
-def serve(model: FakeModel) -> Iterator[str]:
-    """Serves model on a free port; gives the address."""
+def serve(model: FakeModel, credentials: Optional[grpc.ServerCredentials] = None) -> Iterator[str]:
+    """Serves model on a free port, encrypted if there are credentials; gives the address."""
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=2)
     server = grpc.server(pool, options=[("grpc.max_receive_message_length", -1)])
     for service, methods in wire.SERVICES.items():
@@ -174,7 +200,10 @@ def serve(model: FakeModel) -> Iterator[str]:
             for name, method in methods.items()
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    port = server.add_insecure_port("localhost:0")
+    if credentials is None:
+        port = server.add_insecure_port("localhost:0")
+    else:
+        port = server.add_secure_port("localhost:0", credentials)
     server.start()
     try:
         yield f"localhost:{port}"

@@ -15,8 +15,28 @@ def signature(optional=(), **inputs) -> metadata.Signature:
 
 
 def encoded(value, dtype: str) -> np.ndarray:
-    """Returns what a server reads for an input of dtype."""
-    return wire.to_array(encoding.encode_inputs(signature(x=dtype), {"x": value})["x"])
+    """Returns what a server reads for an input of dtype, whatever its shape."""
+    tensors = encoding.encode_inputs(signature(x=dtype), {"x": value}, check_shapes=False)
+    return wire.to_array(tensors["x"])
+
+
+def test_other_shapes_than_the_signatures_are_refused():
+    specs = {
+        "rows": metadata.TensorSpec("rows", wire.DATA_TYPES["DT_FLOAT"], (None, 2)),
+        "any": metadata.TensorSpec("any", wire.DATA_TYPES["DT_FLOAT"], None),
+        "one": metadata.TensorSpec("one", wire.DATA_TYPES["DT_FLOAT"], ()),
+    }
+    asked = metadata.Signature("predict", metadata.PREDICT, specs, {})
+    good = {"rows": [[1, 2], [3, 4], [5, 6]], "any": [[[1]]], "one": 3}
+    assert encoding.encode_inputs(asked, good).keys() == specs.keys()
+    for wrong, sentence in [
+        ({"rows": [1, 2]}, "Input 'rows' takes the shape [?, 2]; got [2]."),
+        ({"rows": [[1, 2, 3]]}, "Input 'rows' takes the shape [?, 2]; got [1, 3]."),
+        ({"one": [3]}, "Input 'one' takes the shape []; got [1]."),
+    ]:
+        with pytest.raises(errors.InputError) as caught:
+            encoding.encode_inputs(asked, {**good, **wrong})
+        assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize(
