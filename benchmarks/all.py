@@ -1,6 +1,6 @@
 """Runs every benchmark, one after the other: `make bench`."""
 
-from benchmarks import formats_speed, input_speed, memory, quality
+from benchmarks import client_speed, formats_speed, input_speed, memory, quality
 
 
 def main() -> None:
@@ -9,6 +9,7 @@ def main() -> None:
     formats_speed.main()
     quality.main()
     memory.main()
+    client_speed.main()
 
 
 if __name__ == "__main__":

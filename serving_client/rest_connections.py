@@ -127,6 +127,7 @@ class RestConnections:
             _set_timeout(connection, end)
         if response.length:
             raise http.client.IncompleteRead(b"", response.length)
+        response.close()  # read1 leaves that open, and with it the connection busy
         return b"".join(pieces)
 
     def _take(self, address: str, end: float) -> tuple[http.client.HTTPConnection, bool]:

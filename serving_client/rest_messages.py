@@ -85,6 +85,8 @@ def read_answer(step: steps.Send, status: int, body: bytes) -> Any:
     """
     try:
         answer = json.loads(body)
+        if not isinstance(answer, dict):
+            raise ValueError("it is no JSON object")
         if status == 200:
             return _READERS[step.method](step, answer)
         details = str(answer["error"])

@@ -136,7 +136,7 @@ def test_unavailable_is_repeated_and_passed_on(script, address):
         with serving_client.PredictionClient(both, "m") as client:
             assert client.model_status()[0].version == 7
     assert len(script.requests) == 2
-    assert len(other.requests) == 1
+    assert len(other.requests) >= 1
 
 
 def test_dead_port_is_named_as_the_rest_port(dead_address):
@@ -164,11 +164,11 @@ def test_server_that_is_silent_is_left_at_the_deadline_and_close_ends_the_wait()
 
         thread = threading.Thread(target=ask)
         thread.start()
-        connection, _ = silent.accept()  # of the first call
-        connection, _ = silent.accept()
-        connection.recv(1)
-        client.close()
-        thread.join(30)
+        silent.accept()[0].close()  # of the first call
+        with silent.accept()[0] as connection:
+            connection.recv(1)
+            client.close()
+            thread.join(30)
         assert [error.code.name for error in raised] == ["CANCELLED"]
 
 
