@@ -5,9 +5,9 @@
 * import: time and memory of a process that does nothing but `import serving_client`, against `import grpc, numpy`.
 * codec: 1,000,000 float32 to the bytes of a TensorProto with `float_val` and back, against element by element, and
   `tf.make_ndarray` for the way back.
-* call: microseconds of `predict` (signature known, 10 features a row), against a bare stub that sends the same ready-made
-  message and reads nothing, and against the official stubs with `tf.make_tensor_proto` and `tf.make_ndarray`. The
-  server answers with bytes made beforehand, so that only the callers differ.
+* call: microseconds of `predict` (signature known, 10 features a row), against a bare stub that sends the same message,
+  made beforehand, and reads nothing, and against the official stubs with `tf.make_tensor_proto` and `tf.make_ndarray`.
+  The server answers with bytes made beforehand, so that only the callers differ.
 * first: seconds from the start of the interpreter to the first answer, against the official stubs.
 """
 
