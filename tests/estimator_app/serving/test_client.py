@@ -121,3 +121,14 @@ def test_errors(way, examples_server, method, arguments, error, text):
         ask(way, examples_server, method, **arguments)
     assert type(caught.value) is error
     assert caught.value.model == "examples"
+
+
+def test_multi_inference(way, examples_server):
+    names = ["classification", "regression"]
+    if way.endswith("rest"):
+        with pytest.raises(errors.UnsupportedError, match="no MultiInference over REST"):
+            ask(way, examples_server, "multi_inference", ROWS, names)
+        return
+    answers = ask(way, examples_server, "multi_inference", ROWS, names)
+    assert answers["regression"] == [5.0, -2.0]
+    assert answers["classification"] == ask(way, examples_server, "classify", ROWS, names[0])
