@@ -166,6 +166,8 @@ def test_interrupted_work_goes_on_and_every_row_is_answered_once(ask, model, tmp
     assert scores(tmp_path / "out.csv") == ALL
     assert counts.rows == notes.done == ROWS
     asked = [wire.to_array(one.inputs["age"]) for one in model.asked(wire.PredictRequest)]
+    # Requests of the interrupted run, of 10 rows, may have reached the server after its end.
+    asked = [ages for ages in asked if len(ages) <= 7]
     assert sorted(age for ages in asked for age in ages.tolist()) == list(NUMBERS[kept:])
 
 
