@@ -11,80 +11,46 @@ import tempfile
 import threading
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 import grpc
 import tensorflow as tf
 
-from estimator_app.serving import status
+from estimator_app.serving import own_messages, status
 from export import errors
 
 SERVICE = "tensorflow.ProfilerService"
 
-_BYTES = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
-_BOOL = descriptor_pb2.FieldDescriptorProto.TYPE_BOOL
-_STRING = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
-_UINT32 = descriptor_pb2.FieldDescriptorProto.TYPE_UINT32
-_UINT64 = descriptor_pb2.FieldDescriptorProto.TYPE_UINT64
-
-# message -> its fields that are read or written here: (name, number, type or name of a message).
-_FIELDS: dict[str, tuple[tuple[str, int, int | str], ...]] = {
+# message -> its fields that are read or written here.
+_FIELDS: dict[str, tuple[own_messages.Field, ...]] = {
     "ProfileOptions": (
-        ("host_tracer_level", 2, _UINT32),
-        ("device_tracer_level", 3, _UINT32),
-        ("python_tracer_level", 4, _UINT32),
-        ("version", 5, _UINT32),
+        ("host_tracer_level", 2, own_messages.UINT32),
+        ("device_tracer_level", 3, own_messages.UINT32),
+        ("python_tracer_level", 4, own_messages.UINT32),
+        ("version", 5, own_messages.UINT32),
     ),
     "ProfileRequest": (
-        ("duration_ms", 1, _UINT64),
+        ("duration_ms", 1, own_messages.UINT64),
         ("opts", 4, "ProfileOptions"),
-        ("repository_root", 5, _STRING),
-        ("session_id", 6, _STRING),
-        ("host_name", 7, _STRING),
-        ("emit_xspace", 9, _BOOL),
+        ("repository_root", 5, own_messages.STRING),
+        ("session_id", 6, own_messages.STRING),
+        ("host_name", 7, own_messages.STRING),
+        ("emit_xspace", 9, own_messages.BOOL),
     ),
     # A message field and a bytes field look alike on the wire; nothing here looks into an XSpace.
-    "ProfileResponse": (("empty_trace", 7, _BOOL), ("xspace", 8, _BYTES)),
-    "TerminateRequest": (("session_id", 1, _STRING),),
+    "ProfileResponse": (("empty_trace", 7, own_messages.BOOL), ("xspace", 8, own_messages.BYTES)),
+    "TerminateRequest": (("session_id", 1, own_messages.STRING),),
     "TerminateResponse": (),
 }
 _CALLS = ("Profile", "Terminate")
 _ANOTHER = "Another profiler session is active."
 
 
-def _make_pool() -> descriptor_pool.DescriptorPool:
-    """Returns a pool with the messages of `_FIELDS` and the service."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name="estimator_app/serving/profiler.proto", package="tensorflow", syntax="proto3"
-    )
-    for message_name, fields in _FIELDS.items():
-        message = file.message_type.add(name=message_name)
-        for name, number, kind in fields:
-            field = message.field.add(
-                name=name, number=number, label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
-            )
-            if isinstance(kind, str):
-                field.type = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
-                field.type_name = f".tensorflow.{kind}"
-            else:
-                field.type = kind  # type: ignore[assignment]
-    service = file.service.add(name=SERVICE.rpartition(".")[2])
-    for call in _CALLS:
-        service.method.add(
-            name=call,
-            input_type=f".tensorflow.{call}Request",
-            output_type=f".tensorflow.{call}Response",
-        )
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return pool
-
-
-# Apart from protobuf's default pool, where TensorFlow has some of these messages.
-POOL = _make_pool()
+POOL = own_messages.make_pool(
+    "estimator_app/serving/profiler.proto", "tensorflow", _FIELDS, "ProfilerService", _CALLS
+)
 
 
 def _message_class(name: str) -> Any:
-    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"tensorflow.{name}"))
+    return own_messages.message_class(POOL, f"tensorflow.{name}")
 
 
 ProfileRequest = _message_class("ProfileRequest")

@@ -10,64 +10,32 @@ own. Names, numbers and types are TensorFlow Serving's (ssl_config.proto, monito
 import logging
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import text_format
 import tensorflow as tf
 
+from estimator_app.serving import own_messages
 from export import errors
 from serving_client import wire
 
 _logger = logging.getLogger(__name__)
 
 _PACKAGE = "tensorflow.serving"
-_BOOL = descriptor_pb2.FieldDescriptorProto.TYPE_BOOL
-_STRING = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
-
-# message -> its fields in the order of their numbers, from 1: (name, type, or name of a message).
-_FIELDS: dict[str, tuple[tuple[str, int | str], ...]] = {
+_FIELDS: dict[str, tuple[own_messages.Field, ...]] = {
     "SSLConfig": (
-        ("server_key", _STRING),
-        ("server_cert", _STRING),
-        ("custom_ca", _STRING),
-        ("client_verify", _BOOL),
+        ("server_key", 1, own_messages.STRING),
+        ("server_cert", 2, own_messages.STRING),
+        ("custom_ca", 3, own_messages.STRING),
+        ("client_verify", 4, own_messages.BOOL),
     ),
-    "PrometheusConfig": (("enable", _BOOL), ("path", _STRING)),
-    "MonitoringConfig": (("prometheus_config", "PrometheusConfig"),),
+    "PrometheusConfig": (("enable", 1, own_messages.BOOL), ("path", 2, own_messages.STRING)),
+    "MonitoringConfig": (("prometheus_config", 1, "PrometheusConfig"),),
 }
-
-
-def _make_pool() -> descriptor_pool.DescriptorPool:
-    """Returns a pool with the messages of `_FIELDS`."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name="estimator_app/serving/text_files.proto", package=_PACKAGE, syntax="proto3"
-    )
-    for message_name, fields in _FIELDS.items():
-        message = file.message_type.add(name=message_name)
-        for number, (name, kind) in enumerate(fields, start=1):
-            field = message.field.add(
-                name=name,
-                number=number,
-                label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
-            )
-            if isinstance(kind, str):
-                field.type = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
-                field.type_name = f".{_PACKAGE}.{kind}"
-            else:
-                field.type = kind  # type: ignore[assignment]
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return pool
-
-
-_POOL = _make_pool()
-
-
-def _message_class(name: str) -> Any:
-    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+_POOL = own_messages.make_pool("estimator_app/serving/text_files.proto", _PACKAGE, _FIELDS)
 
 
 ModelServerConfig = wire.ModelServerConfig
-MonitoringConfig = _message_class("MonitoringConfig")
-SSLConfig = _message_class("SSLConfig")
+MonitoringConfig = own_messages.message_class(_POOL, f"{_PACKAGE}.MonitoringConfig")
+SSLConfig = own_messages.message_class(_POOL, f"{_PACKAGE}.SSLConfig")
 
 
 def read(path: str, cls: Any) -> Any:
