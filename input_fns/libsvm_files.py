@@ -114,18 +114,21 @@ def make(settings: settings_lib.InputSettings, role: str) -> LibsvmFormat:
 
 def _texts(path: str) -> Iterator[tuple[int, bytes]]:
     """Runs of whole lines: the number of the first one, from 1, and their text."""
-    number, rest = 1, b""
+    number, rest = 1, []
     try:
         with files.open_stream(path) as stream:
             while data := stream.read(_BLOCK_BYTES):
-                lines, end, rest = (rest + data).rpartition(b"\n")
+                lines, end, begun = data.rpartition(b"\n")
                 if end:
-                    yield number, lines + end
-                    number += lines.count(b"\n") + 1
+                    text = b"".join([*rest, lines, end])
+                    yield number, text
+                    number += text.count(b"\n")
+                    rest = []
+                rest.append(begun)
     except files.DAMAGE as error:
         raise files.unreadable(path, error, _EXPECTED) from error
-    if rest:
-        yield number, rest + b"\n"
+    if last := b"".join(rest):
+        yield number, last + b"\n"
 
 
 def _find_misplaced(rows: libsvm_text.Rows, layout: Layout) -> list[libsvm_text.Fault]:

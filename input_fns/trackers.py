@@ -10,6 +10,7 @@ import numpy as np
 from input_fns import blocks, histograms, statistics, tokens, value_samples
 
 MAX_DISTINCT = 10_000
+_MAX_DISTINCT_BYTES = 64 << 20
 _TOP = 1000
 
 
@@ -83,8 +84,8 @@ class NumberTracker:
 class TextTracker:
     """The different values of a text column and how often each occurs; their lengths and tokens.
 
-    After `MAX_DISTINCT` different ones no new value is taken in; `complete` says whether that
-    has not happened.
+    After `MAX_DISTINCT` different ones, or 64 MiB of them, no new value is taken in; `complete` says whether that has
+    not happened.
     """
 
     def __init__(self) -> None:
@@ -93,6 +94,7 @@ class TextTracker:
         self.complete = True
         self.max_length = 0
         self._bytes = 0  # of all rows
+        self._distinct_bytes = 0
         self._tokens = tokens.TokenTracker()
 
     def update(self, values: blocks.Strings, missing: np.ndarray) -> None:
@@ -117,8 +119,11 @@ class TextTracker:
         self.max_length = max(self.max_length, int(lengths.max()))
         self._tokens.update(texts, frequencies)
         for value, frequency in zip(texts.tolist(), frequencies.tolist()):
-            if value in self.counts or len(self.counts) < MAX_DISTINCT:
+            if value in self.counts:
                 self.counts[value] += frequency
+            elif len(self.counts) < MAX_DISTINCT and self._distinct_bytes < _MAX_DISTINCT_BYTES:
+                self.counts[value] = frequency
+                self._distinct_bytes += len(value)
             else:
                 self.complete = False
 

@@ -61,14 +61,16 @@ def read_all(
 
 @pytest.mark.parametrize("name", ["data.libsvm", "data.svm.gz"])
 @pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("block_bytes", [7, 5000])  # some blocks a line, and some lines a block
 def test_rows_of_census_come_back(
     write: Callable[..., str],
     census_numbers: tuple[np.ndarray, np.ndarray],
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     first: int,
+    block_bytes: int,
 ) -> None:
-    monkeypatch.setattr(libsvm_files, "_BLOCK_BYTES", 5000)
+    monkeypatch.setattr(libsvm_files, "_BLOCK_BYTES", block_bytes)
     monkeypatch.setattr(libsvm_files, "_DENSE_BYTES", 4 * 5 * 40)
     numbers, classes = census_numbers
     features, labels, rows, bad = read_all(write(to_lines(numbers, classes, first), name))

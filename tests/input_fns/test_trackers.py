@@ -60,3 +60,13 @@ def test_too_many_values_are_no_vocabulary(monkeypatch: pytest.MonkeyPatch) -> N
     assert not tracker.complete
     assert tracker.finish("x").distinct == 4
     assert dict(tracker.finish("x").top)["a"] == 2
+
+
+def test_long_values_are_held_up_to_some_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trackers, "_MAX_DISTINCT_BYTES", 1000)
+    tracker = trackers.TextTracker()
+    values = [letter * 600 for letter in "abcda"]
+    tracker.update(conversion.encode(pa.array(values)), np.zeros(5, bool))
+    assert not tracker.complete
+    assert dict(tracker.finish("x").top) == {"a" * 600: 2, "b" * 600: 1}
+    assert (tracker.finish("x").distinct, tracker.finish("x").max_length) == (3, 600)
