@@ -114,7 +114,7 @@ def make(settings: settings_lib.InputSettings, role: str) -> LibsvmFormat:
 
 def _texts(path: str) -> Iterator[tuple[int, bytes]]:
     """Runs of whole lines: the number of the first one, from 1, and their text."""
-    number, rest = 1, []
+    number, rest = 1, list[bytes]()
     try:
         with files.open_stream(path) as stream:
             while data := stream.read(_BLOCK_BYTES):

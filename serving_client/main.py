@@ -6,12 +6,13 @@ The command is documented in docs/client.md. Exit codes: 0 done, 1 the server fa
 answer, or some rows have no answer, 2 the request was wrong.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import os
 import sys
 import textwrap
-from typing import Any, NoReturn, Optional, Sequence
+from typing import Any, Iterator, NoReturn, Optional, Sequence
 
 from absl import app, flags
 
@@ -219,28 +220,41 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) > 1:
         _fail(f"unexpected argument {argv[1]!r}; every setting is a flag.")
     query, connection = settings_from_flags()
-    code = 0
     try:
-        if FLAGS.status or FLAGS.metadata:
-            with client_lib.PredictionClient(connection, query.model) as client:
-                if FLAGS.status:
-                    print_status(client, query.version)
-                if FLAGS.metadata:
-                    print_metadata(client, query)
-        elif FLAGS.load_test:
-            code = measure(query, connection, FLAGS.load_test_secs)
-        else:
-            code = run(query, connection)
-        sys.stdout.flush()
+        with _readers_that_leave():
+            code = _do(query, connection)
+            sys.stdout.flush()
+            return code
     except errors.RequestError as error:
         _fail(str(error))
     except errors.ClientError as error:
         _fail(str(error), EXIT_FAILED)
     except KeyboardInterrupt:
         _fail("interrupted.", EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of standard output, such as head, has enough
+    return 0
+
+
+def _do(query: QuerySettings, connection: settings_lib.ClientSettings) -> int:
+    """Does what the flags say; returns the exit code."""
+    if FLAGS.load_test:
+        return measure(query, connection, FLAGS.load_test_secs)
+    if not (FLAGS.status or FLAGS.metadata):
+        return run(query, connection)
+    with client_lib.PredictionClient(connection, query.model) as client:
+        if FLAGS.status:
+            print_status(client, query.version)
+        if FLAGS.metadata:
+            print_metadata(client, query)
+    return 0
+
+
+@contextlib.contextmanager
+def _readers_that_leave() -> Iterator[None]:
+    """That nobody reads standard output to its end (`| head`) is no failure; the rest is dropped."""
+    try:
+        yield
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
 
 
 def cli() -> NoReturn:
@@ -253,7 +267,8 @@ def _parse(argv: list[str]) -> list[str]:
     """Returns what is no flag; answers --help, and refuses wrong flags with one sentence."""
     flags.FLAGS(argv[:1])  # absl's own flags keep their defaults
     if any(argument in _HELP for argument in argv[1:]):
-        print(help_text())
+        with _readers_that_leave():
+            print(help_text(), flush=True)
         sys.exit(0)
     try:
         return FLAGS(argv)

@@ -1,6 +1,7 @@
 """estimator-query as a program of its own, against a real gRPC server."""
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -535,6 +536,20 @@ def test_help_lists_every_flag_by_group_without_tensorflow():
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert loaded.stdout == "False\n"
+
+
+def test_a_reader_that_leaves_is_no_failure():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "serving_client.main", "--help"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_defaults_of_flags_are_those_of_the_settings():
