@@ -132,6 +132,37 @@ flags.DEFINE_integer(
     _DEFAULTS.load_retry_interval_micros,
     "Microseconds between two tries of a load; negative for none.",
 )
+flags.DEFINE_float(
+    "load_retry_multiplier",
+    _DEFAULTS.load_retry_multiplier,
+    "How many times the wait before each further wait between two tries is; 2 doubles it. (Addition.)",
+)
+flags.DEFINE_integer(
+    "num_load_threads",
+    _DEFAULTS.num_load_threads,
+    "How many versions load at once while the server serves; 0 for one after the other.",
+)
+flags.DEFINE_integer(
+    "num_unload_threads",
+    _DEFAULTS.num_unload_threads,
+    "How many versions are unloaded at once; 0 for one after the other.",
+)
+flags.DEFINE_bool(
+    "flush_filesystem_caches",
+    _DEFAULTS.flush_filesystem_caches,
+    "Accepted and without effect: no file is kept in memory.",
+)
+flags.DEFINE_float(
+    "settle_secs",
+    _DEFAULTS.settle_secs,
+    "Load a version once it has a SavedModel and its files have not changed for so many seconds; "
+    "0 loads it as soon as its directory is there. (Addition.)",
+)
+flags.DEFINE_float(
+    "forget_ended_secs",
+    _DEFAULTS.forget_ended_secs,
+    "Seconds after which GetModelStatus forgets a version that ended; 0 for never. (Addition.)",
+)
 flags.DEFINE_integer(
     "grpc_max_threads",
     _DEFAULTS.grpc_max_threads,
@@ -174,6 +205,12 @@ _GROUPS = {
         "file_system_poll_wait_seconds",
         "max_num_load_retries",
         "load_retry_interval_micros",
+        "load_retry_multiplier",
+        "num_load_threads",
+        "num_unload_threads",
+        "flush_filesystem_caches",
+        "settle_secs",
+        "forget_ended_secs",
     ),
     "How": (
         "grpc_max_threads",

@@ -16,10 +16,13 @@ from typing import Callable, Iterator
 
 import tensorflow as tf
 
-from estimator_app.serving import version_policy
+from estimator_app.serving import complete_versions, version_policy
 from export import errors, servable, versions
 
 _logger = logging.getLogger(__name__)
+
+# However often a wait between two tries has grown.
+_LONGEST_RETRY_WAIT_SECS = 86_400.0
 
 
 class State(enum.IntEnum):
@@ -59,11 +62,17 @@ class _Loaded:
 
 @dataclasses.dataclass
 class _Failing:
-    """A version whose load failed and will be tried again: how often, not before when, and why."""
+    """A version whose load failed and will be tried again: how often, not before when, how long after the
+    next failure, and why."""
 
     tries_left: int
     due: float
+    next_wait_secs: float
     error: errors.ServableError
+
+
+def _at_once(unload: Callable[[], None]) -> None:
+    unload()
 
 
 class ServedModel:
@@ -82,7 +91,13 @@ class ServedModel:
         poll_wait_secs: float = 1.0,
         max_load_retries: int = 5,
         load_retry_wait_secs: float = 60.0,
+        load_retry_multiplier: float = 1.0,
+        settle_secs: float = 0.0,
+        forget_ended_secs: float = 0.0,
         load_fn: Callable[[str], servable.Servable] = servable.Servable,
+        load_gate: contextlib.AbstractContextManager[None] = contextlib.nullcontext(),
+        unload_fn: Callable[[Callable[[], None]], None] = _at_once,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Remembers what to do; `start` does it.
 
@@ -93,17 +108,31 @@ class ServedModel:
             poll_wait_secs: seconds between two looks at it; 0 looks once, below 0 never.
             max_load_retries: how often a failed load is tried again.
             load_retry_wait_secs: seconds between two tries; 0 or less for none.
+            load_retry_multiplier: how many times the wait before each further wait is; 1 for waits of the
+                same length.
+            settle_secs: see complete_versions.CompleteVersions.
+            forget_ended_secs: seconds after which a version in state `END` is no longer told of; 0 for
+                never. One that failed to load is told of while it stays on disk.
             load_fn: directory of a version -> what answers.
+            load_gate: held during each load; may make it wait for the loads of other models.
+            unload_fn: runs the function that unloads a version, at once or later.
+            clock: gives the time in seconds.
         """
         self.name = name
         self._poll_wait_secs = poll_wait_secs
         self._max_load_retries = max_load_retries
         self._load_retry_wait_secs = load_retry_wait_secs
+        self._load_retry_multiplier = load_retry_multiplier
+        self._forget_ended_secs = forget_ended_secs
         self._load_fn = load_fn
+        self._load_gate = load_gate
+        self._unload_fn = unload_fn
+        self._clock = clock
         # What requests and the watch share.
         self._lock = threading.Lock()
         self._loaded: dict[int, _Loaded] = {}
         self._statuses: dict[int, VersionStatus] = {}
+        self._ended: dict[int, float] = {}
         # What is wanted, and what has come of it; `None` is a model that is wanted no more.
         self._wanted: tuple[str, version_policy.VersionPolicy] | None = (base_path, policy)
         self._look_now = threading.Event()
@@ -111,6 +140,7 @@ class ServedModel:
         self._stopping = threading.Event()
         # The watch's own.
         self._base_path = base_path
+        self._complete = complete_versions.CompleteVersions(settle_secs, clock)
         self._aspired: list[int] = []
         self._missing: list[int] = []
         self._failing: dict[int, _Failing] = {}
@@ -168,8 +198,12 @@ class ServedModel:
             return sorted(self._loaded, reverse=True)
 
     def statuses(self, version: int | None = None) -> list[VersionStatus]:
-        """Every version that this process has seen, highest first, or just `version` if seen."""
+        """Every version that this process has seen, highest first, or just `version` if seen.
+
+        Those that ended long ago may be forgotten.
+        """
         with self._lock:
+            self._forget_ended()
             seen = dict(self._statuses)
         if version is not None:
             return [seen[version]] if version in seen else []
@@ -201,7 +235,7 @@ class ServedModel:
                 loaded.users -= 1
                 last = loaded.retired and loaded.users == 0
             if last:
-                self._close(loaded)
+                self._unload_fn(lambda: self._close(loaded))
 
     def poll_once(self) -> bool:
         """Looks at the base path once, and does what that asks for; each load is tried once.
@@ -209,6 +243,7 @@ class ServedModel:
         Returns:
             whether a version has been available or given up since the model was configured.
         """
+        self._look_now.clear()
         self._look()
         tried: set[int] = set()
         while not self._stopping.is_set() and self._act(tried):
@@ -231,21 +266,22 @@ class ServedModel:
 
     def _watch(self) -> None:
         """Looks when it is time and acts, one load or unload at a time, until it is stopped."""
-        next_look = time.monotonic() if self._poll_wait_secs >= 0 else float("inf")
+        next_look = self._clock() if self._poll_wait_secs >= 0 else float("inf")
         while not self._stopping.is_set():
             acted = False
             try:
-                if self._look_now.is_set() or time.monotonic() >= next_look:
+                if self._look_now.is_set() or self._clock() >= next_look:
                     self._look_now.clear()
                     wait = self._poll_wait_secs
-                    next_look = time.monotonic() + wait if wait > 0 else float("inf")
+                    next_look = self._clock() + wait if wait > 0 else float("inf")
                     self._look()
+                    next_look = min(next_look, self._complete.due)
                 acted = self._act(set())
             except Exception:
                 _logger.exception("Looking for versions of %s failed", self.name)
             if not acted:
                 due = min((failing.due for failing in self._failing.values()), default=next_look)
-                wait = max(min(next_look, due) - time.monotonic(), 0)
+                wait = max(min(next_look, due) - self._clock(), 0)
                 self._look_now.wait(min(wait, threading.TIMEOUT_MAX))
 
     def _look(self) -> None:
@@ -268,7 +304,7 @@ class ServedModel:
         on_disk = versions.list_versions(self._base_path)
         # A load that failed for good counts for as long as its directory stays.
         self._given_up.intersection_update(on_disk)
-        self._aspire(policy.aspired(on_disk))
+        self._aspire(policy.aspired(self._complete.among(self._base_path, on_disk)))
         self._tell_missing(policy.missing(on_disk))
         if not self._aspired:
             _logger.warning(
@@ -311,7 +347,7 @@ class ServedModel:
         if spare and (served or not self._aspired or len(spare) > 1):
             self._retire(min(spare))
             return True
-        now = time.monotonic()
+        now = self._clock()
         for version in self._aspired:
             failing = self._failing.get(version)
             if version in loaded or version in tried or version in self._given_up:
@@ -329,9 +365,12 @@ class ServedModel:
         failing = self._failing.pop(version, None)
         if failing is None:
             self._set(VersionStatus(version, State.START))
-            self._set(VersionStatus(version, State.LOADING))
         try:
-            model = self._load_fn(versions.path_of(self._base_path, version))
+            with self._load_gate:
+                if self._stopping.is_set():
+                    return
+                self._set(VersionStatus(version, State.LOADING))
+                model = self._load_fn(versions.path_of(self._base_path, version))
         except errors.ServableError as error:
             failure = error
         except Exception as error:
@@ -339,14 +378,17 @@ class ServedModel:
         else:
             with self._lock:
                 self._loaded[version] = _Loaded(version, model)
-                self._statuses[version] = VersionStatus(version, State.AVAILABLE)
+                self._note(VersionStatus(version, State.AVAILABLE))
             _logger.info("Serving %s version %d", self.name, version)
             return
         _logger.error("Loading %s version %d failed: %s", self.name, version, failure)
         tries_left = self._max_load_retries if failing is None else failing.tries_left
         if tries_left:
-            due = time.monotonic() + max(self._load_retry_wait_secs, 0)
-            self._failing[version] = _Failing(tries_left - 1, due, failure)
+            wait = self._load_retry_wait_secs if failing is None else failing.next_wait_secs
+            wait = min(max(wait, 0), _LONGEST_RETRY_WAIT_SECS)
+            self._failing[version] = _Failing(
+                tries_left - 1, self._clock() + wait, wait * self._load_retry_multiplier, failure
+            )
             return
         self._given_up.add(version)
         self._set(VersionStatus(version, State.END, failure))
@@ -362,10 +404,10 @@ class ServedModel:
         with self._lock:
             loaded = self._loaded.pop(version)
             loaded.retired = True
-            self._statuses[version] = VersionStatus(version, State.UNLOADING)
+            self._note(VersionStatus(version, State.UNLOADING))
             unused = loaded.users == 0
         if unused:
-            self._close(loaded)
+            self._unload_fn(lambda: self._close(loaded))
         elif at_once:
             loaded.model.close()
 
@@ -376,13 +418,31 @@ class ServedModel:
             _logger.exception("Unloading %s version %d failed", self.name, loaded.version)
         with self._lock:
             # Another load of the same version may have begun meanwhile.
-            if self._statuses[loaded.version].state == State.UNLOADING:
-                self._statuses[loaded.version] = VersionStatus(loaded.version, State.END)
+            status = self._statuses.get(loaded.version)
+            if status is not None and status.state == State.UNLOADING:
+                self._note(VersionStatus(loaded.version, State.END))
         _logger.info("Unloaded %s version %d", self.name, loaded.version)
 
     def _set(self, status: VersionStatus) -> None:
         with self._lock:
-            self._statuses[status.version] = status
+            self._note(status)
+
+    def _note(self, status: VersionStatus) -> None:
+        """Sets the state of a version; the caller holds the lock."""
+        self._statuses[status.version] = status
+        if status.state == State.END:
+            self._ended[status.version] = self._clock()
+        else:
+            self._ended.pop(status.version, None)
+
+    def _forget_ended(self) -> None:
+        """Drops what ended long ago; the caller holds the lock."""
+        if not self._forget_ended_secs:
+            return
+        until = self._clock() - self._forget_ended_secs
+        for version in [version for version, ended in self._ended.items() if ended <= until]:
+            if version not in self._given_up:
+                del self._statuses[version], self._ended[version]
 
 
 def not_found(name: str, version: int | None) -> errors.ServableError:

@@ -16,6 +16,7 @@ from typing import Any
 from estimator_app.serving import (
     config_poller,
     credentials,
+    load_threads,
     model_config,
     model_table,
     models,
@@ -51,6 +52,8 @@ class ModelServer:
         self._metrics_path: str | None = None
         self._counted = request_metrics.RequestMetrics()
         self.grpc_addresses: list[str] = []
+        self._load_gate = load_threads.LoadGate(settings.num_load_threads)
+        self._unload_threads = load_threads.UnloadThreads(settings.num_unload_threads)
         self._table = model_table.ModelTable(
             self._make_model, settings.allow_version_labels_for_unavailable_models
         )
@@ -93,6 +96,7 @@ class ModelServer:
             self._metrics_path = monitoring.prometheus_path(self.settings.monitoring_config_file)
         try:
             self._table.reload(config)
+            self._load_gate.narrow()
             with self._lock:
                 if self._stopping.is_set():
                     return False
@@ -134,6 +138,7 @@ class ModelServer:
         if self._rest is not None:
             self._rest.stop(max(deadline - time.monotonic(), 0))
         self._table.stop()
+        self._unload_threads.stop()
         self._stopped.set()
 
     def __enter__(self) -> "ModelServer":
@@ -154,6 +159,11 @@ class ModelServer:
             poll_wait_secs=settings.file_system_poll_wait_seconds,
             max_load_retries=settings.max_num_load_retries,
             load_retry_wait_secs=settings.load_retry_interval_micros / 1e6,
+            load_retry_multiplier=settings.load_retry_multiplier,
+            settle_secs=settings.settle_secs,
+            forget_ended_secs=settings.forget_ended_secs,
+            load_gate=self._load_gate,
+            unload_fn=self._unload_threads,
             load_fn=functools.partial(
                 servable.Servable,
                 on_run=self._counted.add_run,

@@ -12,8 +12,9 @@ class ServerSettings:
     """What is served, and where.
 
     Names, defaults and messages are those of tensorflow_model_server (TF Serving: server.h and
-    main.cc); `host`, `grace_secs`, `rest_api_ssl_config_file`, `rest_api_enable_browser_page`, port 0
-    without a socket and REST port -1 are additions.
+    main.cc); `host`, `grace_secs`, `rest_api_ssl_config_file`, `rest_api_enable_browser_page`,
+    `load_retry_multiplier`, `settle_secs`, `forget_ended_secs`, port 0 without a socket and REST port -1
+    are additions.
 
     Attributes:
         host: address to listen on. The stock server listens on all of them (`0.0.0.0`).
@@ -44,6 +45,14 @@ class ServerSettings:
             a negative number never.
         max_num_load_retries: how often a load that failed is tried again.
         load_retry_interval_micros: microseconds between two tries; negative for none.
+        load_retry_multiplier: how many times the wait before each further wait between two tries is.
+        num_load_threads: how many versions load at once while the server serves; 0 for one after
+            the other.
+        num_unload_threads: how many versions are unloaded at once; 0 for one after the other.
+        flush_filesystem_caches: read for the stock server's command lines; nothing is cached here.
+        settle_secs: for how long the files of a version must not have changed before it is loaded,
+            in seconds; 0 loads every version that is there.
+        forget_ended_secs: seconds after which a version that ended is no longer told of; 0 for never.
         grpc_max_threads: how many gRPC calls run at once; 0 for four per CPU.
         monitoring_config_file: path of a `MonitoringConfig` as text; empty for no page of metrics.
         grace_secs: how long calls under way may go on after a stop, in seconds.
@@ -72,6 +81,12 @@ class ServerSettings:
     file_system_poll_wait_seconds: int = 1
     max_num_load_retries: int = 5
     load_retry_interval_micros: int = 60_000_000
+    load_retry_multiplier: float = 1.0
+    num_load_threads: int = 0
+    num_unload_threads: int = 0
+    flush_filesystem_caches: bool = True
+    settle_secs: float = 0.0
+    forget_ended_secs: float = 0.0
     grpc_max_threads: int = 0
     monitoring_config_file: str = ""
     grace_secs: float = 10.0
@@ -124,6 +139,19 @@ class ServerSettings:
             "0 or more",
             self.max_num_load_retries,
         )
+        _require(
+            self.load_retry_multiplier >= 1,
+            "load_retry_multiplier",
+            "1 or more",
+            self.load_retry_multiplier,
+        )
+        for name in (
+            "num_load_threads",
+            "num_unload_threads",
+            "settle_secs",
+            "forget_ended_secs",
+        ):
+            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         self.channel_arguments()
         _require(self.grpc_max_threads >= 0, "grpc_max_threads", "0 or more", self.grpc_max_threads)
         _require(self.grace_secs >= 0, "grace_secs", "0 or more", self.grace_secs)

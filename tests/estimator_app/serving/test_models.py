@@ -355,3 +355,120 @@ def test_stop_closes_a_version_that_is_in_use(base, model, loader):
         model.stop()
         assert servable.closed
     assert _states(model) == {1: "END"}
+
+
+class _Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize(
+    "multiplier, dues", [(1.0, [60, 120, 180]), (2.0, [60, 180, 420]), (1e9, [60, 86460, 172860])]
+)
+def test_waits_between_tries_grow_if_asked_to(base, loader, multiplier, dues):
+    clock = _Clock()
+    model = models.ServedModel(
+        "m",
+        str(base),
+        max_load_retries=3,
+        load_retry_wait_secs=60,
+        load_retry_multiplier=multiplier,
+        load_fn=loader,
+        clock=clock,
+    )
+    (base / "1").mkdir()
+    (base / "1" / "broken").touch()
+    model.poll_once()
+    for tries, due in enumerate(dues, 1):
+        clock.now = 1000 + due - 1
+        assert not model.poll_once() and len(loader.tries) == tries
+        clock.now = 1000 + due
+        model.poll_once()
+        assert len(loader.tries) == tries + 1
+    assert model.statuses(1)[0].state == models.State.END
+
+
+def test_version_that_is_being_copied_is_as_if_it_were_not_there(base, loader):
+    clock = _Clock()
+    model = models.ServedModel("m", str(base), settle_secs=2, load_fn=loader, clock=clock)
+    (base / "1").mkdir()
+    (base / "1" / "saved_model.pb").touch()
+    assert not model.poll_once()
+    clock.now += 2
+    assert model.poll_once() and model.available == [1]
+    (base / "2").mkdir()
+    for _ in range(2):
+        clock.now += 2
+        model.poll_once()
+    assert _states(model) == {1: "AVAILABLE"}
+    (base / "2" / "saved_model.pb").touch()
+    model.poll_once()
+    clock.now += 2
+    model.poll_once()
+    assert _states(model) == {2: "AVAILABLE", 1: "END"}
+
+
+def test_model_that_looks_only_once_still_waits_for_what_it_saw(base, loader):
+    (base / "1").mkdir()
+    (base / "1" / "saved_model.pb").touch()
+    model = models.ServedModel("m", str(base), poll_wait_secs=0, settle_secs=0.01, load_fn=loader)
+    model.start()
+    assert model.wait_until_settled(10) and model.available == [1]
+    model.stop()
+
+
+def test_versions_that_ended_are_forgotten_after_a_while(base, loader):
+    clock = _Clock()
+    model = models.ServedModel(
+        "m",
+        str(base),
+        VersionPolicy(latest=None),
+        max_load_retries=0,
+        forget_ended_secs=30,
+        load_fn=loader,
+        clock=clock,
+    )
+    for name in ("1", "2", "3"):
+        (base / name).mkdir()
+    (base / "2" / "broken").touch()
+    model.poll_once()
+    shutil.rmtree(base / "1")
+    model.poll_once()
+    clock.now += 29
+    assert _states(model) == {3: "AVAILABLE", 2: "END", 1: "END"}
+    clock.now += 1
+    # What does not load is told of while it stays.
+    assert _states(model) == {3: "AVAILABLE", 2: "END"}
+    shutil.rmtree(base / "2")
+    model.poll_once()
+    assert _states(model) == {3: "AVAILABLE"}
+
+
+def test_load_waits_at_the_gate(base, loader):
+    gate = threading.Lock()
+    model = models.ServedModel("m", str(base), load_fn=loader, load_gate=gate)
+    (base / "1").mkdir()
+    with gate:
+        model.start()
+        assert not model.wait_until_settled(0.05)
+        assert _states(model) == {1: "START"} and not loader.tries
+    assert model.wait_until_settled(10) and _states(model) == {1: "AVAILABLE"}
+    model.stop()
+
+
+def test_unload_is_left_to_others(base, loader):
+    unloads = []
+    model = models.ServedModel("m", str(base), load_fn=loader, unload_fn=unloads.append)
+    (base / "1").mkdir()
+    model.poll_once()
+    (base / "2").mkdir()
+    with model.acquire():
+        model.poll_once()
+        assert not unloads
+    assert _states(model) == {2: "AVAILABLE", 1: "UNLOADING"}
+    assert not loader.loaded["1"].closed
+    unloads.pop()()
+    assert _states(model) == {2: "AVAILABLE", 1: "END"} and loader.loaded["1"].closed

@@ -46,6 +46,14 @@ def test_absolute_paths_and_uris_are_accepted(path):
             {"max_num_load_retries": -1},
             "Expected --max_num_load_retries to be 0 or more, found -1.",
         ),
+        (
+            {"load_retry_multiplier": 0.5},
+            "Expected --load_retry_multiplier to be 1 or more, found 0.5.",
+        ),
+        ({"num_load_threads": -1}, "Expected --num_load_threads to be 0 or more, found -1."),
+        ({"num_unload_threads": -1}, "Expected --num_unload_threads to be 0 or more, found -1."),
+        ({"settle_secs": -1.0}, "Expected --settle_secs to be 0 or more, found -1.0."),
+        ({"forget_ended_secs": -1.0}, "Expected --forget_ended_secs to be 0 or more, found -1.0."),
         ({"grpc_max_threads": -1}, "Expected --grpc_max_threads to be 0 or more, found -1."),
         (
             {"grpc_channel_arguments": "grpc.a=1,grpc.b"},
