@@ -14,12 +14,15 @@ import os
 import time
 from typing import Any, Optional
 
-from estimator_app import export_record, verification
+from estimator_app import export_record, verification, warm_up_records
 from estimator_app.compat import estimator
 from export import receivers
 from export import settings as export_settings
 from export import versions
 from input_fns import schema as schema_lib
+
+# What a server calls a model whose name nobody gave.
+_MODEL_NAME = "default"
 
 _logger = logging.getLogger(__name__)
 
@@ -113,6 +116,7 @@ class PublishingExporter(estimator.Exporter):
             )
             answers = verification.predict_locally(estimator, self._rows, checkpoint_path)
             comparison = verification.verify(staged, self._schema, self._rows, answers)
+            self._add_warm_up(staged)
             version = versions.next_version(self._export_dir, self._clock())
             path = versions.publish(staged, self._export_dir, version)
         self._record.add(version, loss)
@@ -121,6 +125,12 @@ class PublishingExporter(estimator.Exporter):
         for removed in self._record.prune(self._settings.exports_to_keep):
             _logger.info("Removed exported version %d", removed)
         return path
+
+    def _add_warm_up(self, staged: str) -> None:
+        """Puts the first rows into the export as requests that a server warms up with."""
+        if count := self._settings.export_warmup_rows:
+            rows = {name: values[:count] for name, values in self._rows.features.items()}
+            warm_up_records.write(staged, self._schema, rows, _MODEL_NAME)
 
     def _is_due(self, loss: float, is_the_final_export: bool) -> bool:
         if self._settings.exporter == "final":

@@ -239,6 +239,11 @@ flags.DEFINE_enum(
 flags.DEFINE_integer(
     "exports_to_keep", _EXPORT.exports_to_keep, "Exported versions that stay on disk."
 )
+flags.DEFINE_integer(
+    "export_warmup_rows",
+    _EXPORT.export_warmup_rows,
+    "Rows of the evaluation data that each export carries as warm-up requests for the model server: 0 to 100.",
+)
 
 # Output.
 flags.DEFINE_enum(

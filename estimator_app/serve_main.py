@@ -163,6 +163,16 @@ flags.DEFINE_float(
     _DEFAULTS.forget_ended_secs,
     "Seconds after which GetModelStatus forgets a version that ended; 0 for never. (Addition.)",
 )
+flags.DEFINE_bool(
+    "enable_model_warmup",
+    _DEFAULTS.enable_model_warmup,
+    "Run a version's assets.extra/tf_serving_warmup_requests before it serves.",
+)
+flags.DEFINE_integer(
+    "num_request_iterations_for_warmup",
+    _DEFAULTS.num_request_iterations_for_warmup,
+    "How often each of these requests is run; 0 for once.",
+)
 flags.DEFINE_integer(
     "grpc_max_threads",
     _DEFAULTS.grpc_max_threads,
@@ -211,6 +221,8 @@ _GROUPS = {
         "flush_filesystem_caches",
         "settle_secs",
         "forget_ended_secs",
+        "enable_model_warmup",
+        "num_request_iterations_for_warmup",
     ),
     "How": (
         "grpc_max_threads",

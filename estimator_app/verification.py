@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from export import padding, receivers
+from estimator_app import signature_calls
+from export import checks, receivers
 from export import servable as servable_lib
 from export import signatures
 from input_fns import schema as schema_lib
@@ -19,8 +20,7 @@ from input_fns import schema as schema_lib
 ROWS = 100
 TOLERANCE = 1e-6
 
-_CLASSIFY = tf.compat.v1.saved_model.signature_constants.CLASSIFY_METHOD_NAME
-_REGRESS = tf.compat.v1.saved_model.signature_constants.REGRESS_METHOD_NAME
+_CLASSIFY, _REGRESS = checks.CLASSIFY_METHOD, checks.REGRESS_METHOD
 
 
 class VerificationError(RuntimeError):
@@ -129,19 +129,12 @@ def verify(
     """
     servable = servable_lib.Servable(path)
     try:
-        serialized = receivers.serialize_examples(dict(rows.features), schema)
-        plain = {
-            feature.name: (
-                padding.pad(rows.features[feature.name], feature.dtype)
-                if feature.is_list
-                else rows.features[feature.name]
-            )
-            for feature in schema.features
-        }
         called, worst = [], 0.0
-        for name, signature in servable.signatures.items():
+        for call in signature_calls.calls(servable.signatures, schema, rows.features):
+            name = call.signature_name
+            signature = servable.signatures[name]
             _check_inputs(name, signature, schema)
-            answers = _answers(servable, signature, serialized, plain)
+            answers = _answers(servable, call)
             for output, left, right in _pairs(signature, answers, expected):
                 worst = max(
                     worst, _difference(f"signature '{name}', output '{output}'", left, right)
@@ -177,26 +170,14 @@ def _check_inputs(name: str, signature: signatures.Signature, schema: schema_lib
 
 
 def _answers(
-    servable: servable_lib.Servable,
-    signature: signatures.Signature,
-    serialized: list[bytes],
-    plain: Mapping[str, np.ndarray],
+    servable: servable_lib.Servable, call: signature_calls.SignatureCall
 ) -> Mapping[str, Any]:
-    of_tensors = signature.name.startswith(f"{receivers.TENSORS}:")
-    values = next(iter(plain.values()))
-    if of_tensors and signature.method_name in (_CLASSIFY, _REGRESS) and values.ndim > 1:
-        return servable.predict({"inputs": values}, signature.name)  # classify sends one text a row
-    texts = list(values) if of_tensors else serialized
-    if signature.method_name == _CLASSIFY:
-        labels, scores = servable.classify(texts, signature.name)
+    if call.method == _CLASSIFY:
+        labels, scores = servable.classify(call.examples, call.signature_name)
         return {"classes": labels, "scores": scores}
-    if signature.method_name == _REGRESS:
-        return {"outputs": servable.regress(texts, signature.name)}
-    if of_tensors:
-        return servable.predict(dict(plain), signature.name)
-    return servable.predict(
-        {name: np.array(serialized, object) for name in signature.inputs}, signature.name
-    )
+    if call.method == _REGRESS:
+        return {"outputs": servable.regress(call.examples, call.signature_name)}
+    return servable.predict(call.inputs, call.signature_name)
 
 
 # What a head calls the values that a classification or regression signature answers with (binary_class_head.py,

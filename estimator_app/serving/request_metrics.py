@@ -14,7 +14,7 @@ import dataclasses
 import time
 from typing import Any
 
-from estimator_app.serving import metrics
+from estimator_app.serving import metrics, warm_up_metrics
 from export import errors
 
 GRPC = "GRPC"
@@ -49,6 +49,7 @@ class RequestMetrics:
     Attributes:
         request_count: requests by model and status.
         request_latency: microseconds of requests that succeeded, by model, API and entrypoint.
+        warm_up: what is counted of warm-ups.
     """
 
     def __init__(self) -> None:
@@ -66,6 +67,7 @@ class RequestMetrics:
         self._example_count_total = metrics.Counter(
             f"{prefix}request_example_count_total", ("model",)
         )
+        self.warm_up = warm_up_metrics.WarmUpMetrics()
 
     def page(self) -> str:
         """The page for Prometheus."""
@@ -76,6 +78,7 @@ class RequestMetrics:
                 self._runtime_latency,
                 self._example_counts,
                 self._example_count_total,
+                *self.warm_up.all(),
             )
         )
 

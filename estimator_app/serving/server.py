@@ -7,6 +7,7 @@ Ports open only when every model is available, so a port that answers means mode
 (TF Serving: model_servers/server.cc).
 """
 
+from collections.abc import Callable
 import functools
 import logging
 import threading
@@ -28,7 +29,7 @@ from estimator_app.serving import (
     servicers,
 )
 from estimator_app.serving import settings as serving_settings
-from estimator_app.serving import text_files, transport, version_policy
+from estimator_app.serving import text_files, transport, version_policy, warm_up
 from export import servable
 from serving_client import wire
 
@@ -152,6 +153,14 @@ class ModelServer:
         self, name: str, base_path: str, policy: version_policy.VersionPolicy
     ) -> models.ServedModel:
         settings = self.settings
+        load_fn: Callable[[str], servable.Servable] = functools.partial(
+            servable.Servable,
+            on_run=self._counted.add_run,
+            check_method_names=settings.enable_signature_method_name_check,
+        )
+        if settings.enable_model_warmup:
+            iterations = max(settings.num_request_iterations_for_warmup, 1)
+            load_fn = warm_up.WarmUp(self._counted.warm_up, iterations).after(load_fn)
         return models.ServedModel(
             name,
             base_path,
@@ -164,11 +173,7 @@ class ModelServer:
             forget_ended_secs=settings.forget_ended_secs,
             load_gate=self._load_gate,
             unload_fn=self._unload_threads,
-            load_fn=functools.partial(
-                servable.Servable,
-                on_run=self._counted.add_run,
-                check_method_names=settings.enable_signature_method_name_check,
-            ),
+            load_fn=load_fn,
         )
 
     def _read_config(self) -> Any:

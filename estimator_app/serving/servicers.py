@@ -5,14 +5,24 @@ A method unpacks a request, asks a servable and packs its answer; errors are tho
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import contextlib
+from typing import Any, Protocol
 
 import grpc
 import numpy as np
 
 from estimator_app.serving import model_table, request_metrics, status
-from export import checks, errors, signatures
+from export import checks, errors, servable, signatures
 from serving_client import wire
+
+
+class Models(Protocol):
+    """Finds the version that a request asks for, as model_table.ModelTable does."""
+
+    def acquire(
+        self, name: str, version: int | None = None, label: str = ""
+    ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable]]:
+        """Holds a version for the length of one request."""
 
 
 def generic_handlers(
@@ -54,7 +64,7 @@ class PredictionService:
     All raise errors.ServableError with the codes and texts of TF Serving.
     """
 
-    def __init__(self, table: model_table.ModelTable, as_tensor_content: bool = False) -> None:
+    def __init__(self, table: Models, as_tensor_content: bool = False) -> None:
         """Answers from `table`.
 
         Args:

@@ -53,6 +53,8 @@ class ServerSettings:
         settle_secs: for how long the files of a version must not have changed before it is loaded,
             in seconds; 0 loads every version that is there.
         forget_ended_secs: seconds after which a version that ended is no longer told of; 0 for never.
+        enable_model_warmup: whether a version's warm-up requests are run before it serves.
+        num_request_iterations_for_warmup: how often each of them is run; 0 or less counts as 1.
         grpc_max_threads: how many gRPC calls run at once; 0 for four per CPU.
         monitoring_config_file: path of a `MonitoringConfig` as text; empty for no page of metrics.
         grace_secs: how long calls under way may go on after a stop, in seconds.
@@ -87,6 +89,8 @@ class ServerSettings:
     flush_filesystem_caches: bool = True
     settle_secs: float = 0.0
     forget_ended_secs: float = 0.0
+    enable_model_warmup: bool = True
+    num_request_iterations_for_warmup: int = 0
     grpc_max_threads: int = 0
     monitoring_config_file: str = ""
     grace_secs: float = 10.0

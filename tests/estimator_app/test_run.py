@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -17,10 +19,12 @@ from estimator_app import job_dir
 from estimator_app import run as run_lib
 from estimator_app import settings as settings_lib
 from estimator_app import verification
-from export import signatures, versions
+from estimator_app.serving import warm_up, warm_up_metrics
+from export import servable, signatures, versions, warmup_file
 from input_fns import errors as input_errors
 from input_fns import schema as schema_lib
 from input_fns import settings as input_settings
+from serving_client import wire
 from tests.estimator_app.conftest import Job
 
 PREMADE_CLASSIFIER = {
@@ -150,6 +154,37 @@ def test_exporters_after_every_evaluation_keep_as_many_versions_as_asked(
     )  # the loss falls from evaluation to evaluation in the first steps
     assert versions.list_versions(result.export_dir) == [
         int(os.path.basename(e.path)) for e in result.exports[-count:]
+    ]
+
+
+def test_an_export_carries_rows_that_a_server_warms_up_with(make_settings, tmp_path):
+    settings = make_settings(tmp_path / "job", max_steps=5, export_warmup_rows=3)
+    path = run_lib.run(settings).exports[-1].path
+    runs: list[float] = []
+    load = warm_up.WarmUp(warm_up_metrics.WarmUpMetrics()).after(
+        functools.partial(servable.Servable, on_run=runs.append)
+    )
+    with contextlib.closing(load(path)) as model:
+        assert len(runs) == len(model.signatures)
+    logs = map(wire.PredictionLog.FromString, warmup_file.read(warmup_file.path_of(path)))
+    by_name = {}
+    for log in logs:
+        kind = log.WhichOneof("log_type")
+        by_name[getattr(log, kind).request.model_spec.signature_name] = (kind, log)
+    assert {name: kind for name, (kind, _) in by_name.items()} == {
+        "serving_default": "classify_log",
+        "classification": "classify_log",
+        "predict": "predict_log",
+        "regression": "regress_log",
+        "tensors:predict": "predict_log",
+    }
+    _, log = by_name["classification"]
+    assert len(log.classify_log.request.input.example_list.examples) == 3
+    _, log = by_name["tensors:predict"]
+    eval_rows = pathlib.Path(settings.input.eval_data).read_text().splitlines()
+    age = eval_rows[0].split(",").index("age")
+    assert wire.to_array(log.predict_log.request.inputs["age"]).tolist() == [
+        float(row.split(",")[age]) for row in eval_rows[1:4]
     ]
 
 

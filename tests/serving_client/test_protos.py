@@ -52,6 +52,7 @@ def facts(field: descriptor.FieldDescriptor) -> dict:
 def official_pool() -> descriptor_pool.DescriptorPool:
     """The default pool, after the official modules filled it."""
     from tensorflow_serving.apis import model_service_pb2_grpc  # noqa: F401
+    from tensorflow_serving.apis import prediction_log_pb2  # noqa: F401
     from tensorflow_serving.apis import prediction_service_pb2_grpc  # noqa: F401
 
     # 2.15's two service files are for protobuf 3: each adds its descriptor, then fails on
