@@ -41,7 +41,13 @@ def _define_flags() -> dict[str, tuple[str, ...]]:
     """Defines the flags; returns their names by the headings of --help."""
     query, connection = QuerySettings, settings_lib.ClientSettings
     own: dict[str, Any] = {"flag_values": FLAGS}
-    flags.DEFINE_string("server", None, "host:port of the server's gRPC port; required.", **own)
+    flags.DEFINE_string(
+        "server",
+        None,
+        "host:port of the server's gRPC port, or http://host:port of its REST port; several servers of "
+        "the same model with commas between; required.",
+        **own,
+    )
     flags.DEFINE_string("model", None, "Name of the model on the server; required.", **own)
     flags.DEFINE_integer(
         "version", None, "Version to ask; the newest available one if not given.", **own
@@ -102,6 +108,32 @@ def _define_flags() -> dict[str, tuple[str, ...]]:
         "For how long a request is repeated while the server is away or overloaded, in seconds.",
         **own,
     )
+    flags.DEFINE_bool("tls", False, "Encrypt the connection; https:// and --ca_file do too.", **own)
+    flags.DEFINE_string(
+        "ca_file",
+        None,
+        "PEM file of the certificates that the server's one must come from, if not those of the machine.",
+        **own,
+    )
+    flags.DEFINE_string("cert_file", None, "PEM file of the certificate to show the server.", **own)
+    flags.DEFINE_string("key_file", None, "PEM file of the private key of --cert_file.", **own)
+    flags.DEFINE_string(
+        "tls_server_name",
+        None,
+        "Name that the server's certificate has, if not that of --server.",
+        **own,
+    )
+    flags.DEFINE_multi_string("header", [], "'name: value' to send with every request", **own)
+    flags.DEFINE_enum(
+        "compression", connection.compression, settings_lib.COMPRESSIONS, "Of requests.", **own
+    )
+    flags.DEFINE_enum(
+        "balance",
+        connection.balance,
+        settings_lib.BALANCES,
+        "Ask several servers in turn, or the first one as long as it answers.",
+        **own,
+    )
     flags.DEFINE_bool(
         "resume",
         query.resume,
@@ -122,6 +154,10 @@ def _define_flags() -> dict[str, tuple[str, ...]]:
         "Whom to ask": ("server", "model", "version", "version_label", "signature_name"),
         "What to ask": ("input", "format", "key", "output_filter", "output", "failures"),
         "How to ask": ("batch_size", "concurrency", "timeout_secs", "retry_secs", "resume"),
+        "How to connect": (
+            *("tls", "ca_file", "cert_file", "key_file", "tls_server_name"),
+            *("header", "compression", "balance"),
+        ),
         "Measure": ("load_test", "load_test_secs"),
         "Look only": ("status", "metadata"),
     }
@@ -209,10 +245,32 @@ def settings_from_flags() -> tuple[QuerySettings, settings_lib.ClientSettings]:
     }
     values.update(key=tuple(FLAGS.key), output_filter=tuple(FLAGS.output_filter))
     try:
-        connection = settings_lib.ClientSettings(FLAGS.server, timeout_secs=FLAGS.timeout_secs)
-        return QuerySettings(**values), connection
+        return QuerySettings(**values), _connection()
     except ValueError as error:
         _fail(str(error))
+
+
+def _connection() -> settings_lib.ClientSettings:
+    """Returns how to reach the server, by the flags.
+
+    Raises:
+        ValueError: They contradict each other, or a file cannot be read.
+    """
+    headers = {}
+    for text in FLAGS.header:
+        name, colon, value = text.partition(":")
+        if not colon:
+            raise ValueError(f"--header must be 'name: value'; got {text!r}.")
+        headers[name.strip()] = value.strip()
+    files = (FLAGS.ca_file, FLAGS.cert_file, FLAGS.key_file, FLAGS.tls_server_name)
+    return settings_lib.ClientSettings(
+        FLAGS.server,
+        timeout_secs=FLAGS.timeout_secs,
+        balance=FLAGS.balance,
+        tls=settings_lib.TlsSettings(*files) if FLAGS.tls or any(files) else None,
+        headers=headers,
+        compression=FLAGS.compression,
+    )
 
 
 def main(argv: Sequence[str]) -> int:
@@ -290,7 +348,9 @@ def help_text() -> str:
             else:
                 default = f" (default: {flag.default})" if flag.default not in (None, []) else ""
                 lines.append(f"  --{name}=...{default}")
-            lines += textwrap.wrap(flag.help, 92, initial_indent=" " * 8, subsequent_indent=" " * 8)
+            lines += textwrap.wrap(
+                " ".join(flag.help.split()), 92, initial_indent=" " * 8, subsequent_indent=" " * 8
+            )
     return "\n".join([*lines, "", "Flags can also stand in a file, one a line: --flagfile=FILE"])
 
 

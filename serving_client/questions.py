@@ -167,12 +167,12 @@ def ask(
         client: Who is asked.
         question: How to ask.
         batch: The rows; all have the columns that the question was chosen for.
-        query: Says the version, the outputs, and the rows' file for messages.
+        query: Says the version, the outputs, and, if it is one, the file for messages.
 
     Raises:
         errors.InputError: A value does not fit; with file, row, column and value.
     """
-    place = query.input or rows_lib.STANDARD
+    place = query.input or "the rows"
     how = (question.signature.name, query.version, query.version_label)
     if not question.as_examples:
         columns = _columns(question, batch, place)

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from serving_client import main, query_settings, settings, wire
-from tests.serving_client import fake_server
+from tests.serving_client import certificates, fake_server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CSV = "age,hours,job,label\n30,10,a,yes\n40,15.5,b,no\n50,0,c,no\n"
@@ -536,6 +536,38 @@ def test_help_lists_every_flag_by_group_without_tensorflow():
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert loaded.stdout == "False\n"
+
+
+def test_connection_is_what_its_flags_say(tmp_path):
+    certificate = certificates.make(tmp_path)
+    tls = certificate.tls(with_own=True)
+    model = fake_server.FakeModel()
+    files = {"ca_file": tls.ca_file, "cert_file": tls.cert_file, "key_file": tls.key_file}
+    with fake_server.serve(model, certificate.server_credentials(client_verify=True)) as address:
+        done = run(
+            *(f"--server={address},{address}", f"--model={fake_server.MODEL}", "--status"),
+            *(f"--{name}={path}" for name, path in files.items()),
+            f"--tls_server_name={tls.server_name}",
+            *("--header=authorization: Bearer a:b", "--header=team:x", "--compression=gzip"),
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{fake_server.MODEL} version 7: AVAILABLE\n")
+    [headers] = model.headers
+    assert (headers["authorization"], headers["team"]) == ("Bearer a:b", "x")
+
+
+@pytest.mark.parametrize(
+    "flag, sentence",
+    [
+        ("--header=team", "--header must be 'name: value'; got 'team'."),
+        ("--key_file=setup.cfg", "key_file needs cert_file; got none."),
+        ("--ca_file=gone.pem", "ca_file must be a file that can be read; got 'gone.pem'"),
+    ],
+)
+def test_wrong_connections_are_refused_with_a_sentence(flag, sentence):
+    done = run("--server=localhost:1", "--model=m", "--status", flag)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {sentence}")
 
 
 def test_a_reader_that_leaves_is_no_failure():
