@@ -178,6 +178,22 @@ flags.DEFINE_integer(
     _DEFAULTS.grpc_max_threads,
     "How many gRPC calls run at once; 0 for four per CPU.",
 )
+flags.DEFINE_bool(
+    "enable_batching",
+    _DEFAULTS.enable_batching,
+    "Run requests for the same tensors of a model together.",
+)
+flags.DEFINE_string(
+    "batching_parameters_file",
+    _DEFAULTS.batching_parameters_file,
+    "BatchingParameters as protobuf text, in place of the defaults. Needs --enable_batching.",
+)
+flags.DEFINE_bool(
+    "enable_per_model_batching_parameters",
+    _DEFAULTS.enable_per_model_batching_parameters,
+    "Take them from batching_params.pbtxt in the directory of each version; the threads alone are "
+    "those of --batching_parameters_file. Needs --enable_batching.",
+)
 flags.DEFINE_string(
     "monitoring_config_file",
     _DEFAULTS.monitoring_config_file,
@@ -235,6 +251,9 @@ _GROUPS = {
         "enable_profiler",
         "enable_signature_method_name_check",
         "enable_serialization_as_tensor_content",
+        "enable_batching",
+        "batching_parameters_file",
+        "enable_per_model_batching_parameters",
         "monitoring_config_file",
         "grace_secs",
         "version",

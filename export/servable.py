@@ -14,7 +14,7 @@ regressor.cc); what the graph itself refuses is answered in the runtime's own wo
 import contextlib
 import copy
 import time
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Protocol, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +24,22 @@ from export import checks, errors, example_features, signatures
 
 # Under which a run of several tasks keeps what a regression gives.
 _VALUES = "values"
+
+# Runs a session: tensor name -> value to feed, the tensors to fetch (each once), the milliseconds it may take (0 for no
+# limit) -> the values of what was fetched.
+RunFn = Callable[[Mapping[str, np.ndarray], Sequence[str], int], list[np.ndarray]]
+
+
+class WrappedRun(Protocol):
+    """What stands between the calls and the session, such as what batches them."""
+
+    def __call__(
+        self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], timeout_ms: int
+    ) -> list[np.ndarray]:
+        """See RunFn."""
+
+    def close(self) -> None:
+        """Ends what waits for the session, which is closed next."""
 
 
 class Servable:
@@ -43,6 +59,7 @@ class Servable:
         tags: Sequence[str] = signatures.SERVE_TAGS,
         on_run: Callable[[float], None] | None = None,
         check_method_names: bool = False,
+        wrap_run: Callable[[str, RunFn], WrappedRun | None] | None = None,
     ) -> None:
         """Loads the model: the graph, its variables, its assets and its tables.
 
@@ -52,9 +69,11 @@ class Servable:
             on_run: is told the seconds of each run that succeeds, in the thread of the call.
             check_method_names: whether a signature answers only the call that its `method_name` is
                 for; TF2 exports, which always say predict, then answer Predict alone.
+            wrap_run: directory, and what runs the session -> what calls run in its place; None to
+                leave it as it is.
 
         Raises:
-            errors.ServableError: it cannot be loaded.
+            errors.ServableError: it cannot be loaded, or `wrap_run` refuses it.
         """
         self.path = path
         self._on_run = on_run
@@ -79,6 +98,7 @@ class Servable:
             loader.load(self._session, sorted(tags))
             # A graph without variables, tables and assets has not reached the runtime yet.
             self._session._extend_graph()
+            self._wrapped = wrap_run(path, self._run_session) if wrap_run else None
         except Exception as error:
             self._session.close()
             raise _load_error(error) from error
@@ -204,6 +224,8 @@ class Servable:
 
     def close(self) -> None:
         """Frees the model. No call may be under way or follow; closing twice does no harm."""
+        if self._wrapped is not None:
+            self._wrapped.close()
         self._session.close()
 
     def _run_examples(
@@ -219,17 +241,27 @@ class Servable:
     def _run(
         self, feeds: Mapping[str, np.ndarray], fetches: list[str], timeout_ms: int
     ) -> list[np.ndarray]:
-        """Runs the session below `Session.run`, which checks static shapes as TF Serving does not.
+        """Runs the session, or what stands before it.
 
         One tensor fetched under two names is computed once and given twice.
         """
         unique = list(dict.fromkeys(fetches))
+        started = time.perf_counter()
+        values = (self._wrapped or self._run_session)(feeds, unique, timeout_ms)
+        if self._on_run is not None:
+            self._on_run(time.perf_counter() - started)
+        arrays = dict(zip(unique, values))
+        return [arrays[name] for name in fetches]
+
+    def _run_session(
+        self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], timeout_ms: int
+    ) -> list[np.ndarray]:
+        """Runs the session below `Session.run`, which checks static shapes as TF Serving does not."""
         fed = {
             self._tensor(name, "FeedInputs: unable to find feed output {}")[0]: value
             for name, value in feeds.items()
         }
-        fetched = [self._tensor(name, "FetchOutputs node {}: not found") for name in unique]
-        started = time.perf_counter()
+        fetched = [self._tensor(name, "FetchOutputs node {}: not found") for name in fetches]
         try:
             with _run_options(timeout_ms) as options:
                 values = self._session._call_tf_sessionrun(
@@ -242,13 +274,7 @@ class Servable:
             # Only what the caller sent is quoted, so it is the argument that was wrong.
             text = error.object.decode("utf-8", "surrogateescape")
             raise errors.invalid_argument(text) from error
-        if self._on_run is not None:
-            self._on_run(time.perf_counter() - started)
-        arrays = {
-            name: np.asarray(value, dtype=dtype)
-            for name, value, (_, dtype) in zip(unique, values, fetched)
-        }
-        return [arrays[name] for name in fetches]
+        return [np.asarray(value, dtype=dtype) for value, (_, dtype) in zip(values, fetched)]
 
     def _tensor(self, name: str, sentence: str) -> tuple[Any, Any]:
         """The runtime's handle of a tensor, and the NumPy type that its values are kept in."""

@@ -100,11 +100,12 @@ class Histogram:
         """The samples under the name `shown`: the buckets cumulated, the sum, the count."""
         for values, cell in self.cells().items():
             labels = _pairs(self._labels, values)
+            before = f"{labels}," if labels else ""
             total = 0
             for limit, count in zip((*self.limits, None), cell.counts):
                 total += count
                 end = "+Inf" if limit is None else f"{limit:g}"
-                yield f'{shown}_bucket{{{labels},le="{end}"}} {total}'
+                yield f'{shown}_bucket{{{before}le="{end}"}} {total}'
             yield f"{shown}_sum{{{labels}}} {cell.sum!r}"
             yield f"{shown}_count{{{labels}}} {total}"
 

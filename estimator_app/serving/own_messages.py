@@ -6,16 +6,25 @@ Apart from protobuf's default pool, where TensorFlow puts some of the same names
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
 
 BOOL = descriptor_pb2.FieldDescriptorProto.TYPE_BOOL
 BYTES = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
+INT64 = descriptor_pb2.FieldDescriptorProto.TYPE_INT64
 STRING = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
 UINT32 = descriptor_pb2.FieldDescriptorProto.TYPE_UINT32
 UINT64 = descriptor_pb2.FieldDescriptorProto.TYPE_UINT64
 
-# (name, number, type, or name of another message)
-Field = tuple[str, int, int | str]
+# Messages around one value, so that a value that is not given differs from 0.
+BOOL_VALUE = wrappers_pb2.BoolValue.DESCRIPTOR.full_name
+INT64_VALUE = wrappers_pb2.Int64Value.DESCRIPTOR.full_name
+STRING_VALUE = wrappers_pb2.StringValue.DESCRIPTOR.full_name
+
+REPEATED = descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
+
+# (name, number, type, or name of another message of the file or of those around one value); and then REPEATED for
+# a list
+Field = tuple[str, int, int | str] | tuple[str, int, int | str, int]
 
 
 def make_pool(
@@ -30,22 +39,25 @@ def make_pool(
     Args:
         name: of the file.
         package: of all that is in it.
-        messages: fields by the message's name, each of one value.
+        messages: fields by the message's name.
         service: name of a service, if there is one.
         calls: its methods; that of name C takes a `CRequest` and gives a `CResponse`.
     """
-    file = descriptor_pb2.FileDescriptorProto(name=name, package=package, syntax="proto3")
+    wrappers = wrappers_pb2.DESCRIPTOR
+    file = descriptor_pb2.FileDescriptorProto(
+        name=name, package=package, syntax="proto3", dependency=[wrappers.name]
+    )
     for message_name, fields in messages.items():
         message = file.message_type.add(name=message_name)
-        for field_name, number, kind in fields:
+        for field_name, number, kind, *label in fields:
             field = message.field.add(
                 name=field_name,
                 number=number,
-                label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
+                label=label[0] if label else descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
             )
             if isinstance(kind, str):
                 field.type = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
-                field.type_name = f".{package}.{kind}"
+                field.type_name = f".{kind}" if "." in kind else f".{package}.{kind}"
             else:
                 field.type = kind  # type: ignore[assignment]
     if service:
@@ -57,6 +69,7 @@ def make_pool(
                 output_type=f".{package}.{call}Response",
             )
     pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers.serialized_pb)
     pool.AddSerializedFile(file.SerializeToString())
     return pool
 

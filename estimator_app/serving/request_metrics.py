@@ -14,7 +14,7 @@ import dataclasses
 import time
 from typing import Any
 
-from estimator_app.serving import metrics, warm_up_metrics
+from estimator_app.serving import batching_metrics, metrics, warm_up_metrics
 from export import errors
 
 GRPC = "GRPC"
@@ -50,6 +50,7 @@ class RequestMetrics:
         request_count: requests by model and status.
         request_latency: microseconds of requests that succeeded, by model, API and entrypoint.
         warm_up: what is counted of warm-ups.
+        batching: what is counted of batches.
     """
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class RequestMetrics:
             f"{prefix}request_example_count_total", ("model",)
         )
         self.warm_up = warm_up_metrics.WarmUpMetrics()
+        self.batching = batching_metrics.BatchingMetrics()
 
     def page(self) -> str:
         """The page for Prometheus."""
@@ -79,6 +81,7 @@ class RequestMetrics:
                 self._example_counts,
                 self._example_count_total,
                 *self.warm_up.all(),
+                *self.batching.all(),
             )
         )
 

@@ -15,6 +15,8 @@ import time
 from typing import Any
 
 from estimator_app.serving import (
+    batching,
+    batching_parameters,
     config_poller,
     credentials,
     load_threads,
@@ -58,6 +60,7 @@ class ModelServer:
         self._table = model_table.ModelTable(
             self._make_model, settings.allow_version_labels_for_unavailable_models
         )
+        self._batcher: batching.Batcher | None = None
         self._poller: config_poller.ConfigPoller | None = None
         self._grpc: transport.GrpcListener | None = None
         self._health: probes.HealthService | None = None
@@ -96,6 +99,8 @@ class ModelServer:
         if self.settings.rest_api_port:
             self._metrics_path = monitoring.prometheus_path(self.settings.monitoring_config_file)
         try:
+            if self.settings.enable_batching:
+                self._batcher = self._make_batcher()
             self._table.reload(config)
             self._load_gate.narrow()
             with self._lock:
@@ -130,6 +135,8 @@ class ModelServer:
         if self._poller is not None:
             self._poller.stop()
         self._table.begin_stop()
+        if self._batcher is not None:
+            self._batcher.hurry()
         if self._rest is not None:
             self._rest.begin_stop()
         if self._health is not None:
@@ -140,6 +147,8 @@ class ModelServer:
             self._rest.stop(max(deadline - time.monotonic(), 0))
         self._table.stop()
         self._unload_threads.stop()
+        if self._batcher is not None:
+            self._batcher.stop()
         self._stopped.set()
 
     def __enter__(self) -> "ModelServer":
@@ -157,6 +166,7 @@ class ModelServer:
             servable.Servable,
             on_run=self._counted.add_run,
             check_method_names=settings.enable_signature_method_name_check,
+            wrap_run=None if self._batcher is None else self._batcher.wrap,
         )
         if settings.enable_model_warmup:
             iterations = max(settings.num_request_iterations_for_warmup, 1)
@@ -174,6 +184,14 @@ class ModelServer:
             load_gate=self._load_gate,
             unload_fn=self._unload_threads,
             load_fn=load_fn,
+        )
+
+    def _make_batcher(self) -> batching.Batcher:
+        settings = self.settings
+        return batching.Batcher(
+            batching_parameters.read(settings.batching_parameters_file),
+            settings.enable_per_model_batching_parameters,
+            self._counted.batching,
         )
 
     def _read_config(self) -> Any:

@@ -56,6 +56,10 @@ class ServerSettings:
         enable_model_warmup: whether a version's warm-up requests are run before it serves.
         num_request_iterations_for_warmup: how often each of them is run; 0 or less counts as 1.
         grpc_max_threads: how many gRPC calls run at once; 0 for four per CPU.
+        enable_batching: whether requests for the same tensors of a version run together.
+        batching_parameters_file: path of a `BatchingParameters` as text; empty for the defaults.
+        enable_per_model_batching_parameters: whether a version has them in `batching_params.pbtxt`
+            in its directory. One without that file is not batched.
         monitoring_config_file: path of a `MonitoringConfig` as text; empty for no page of metrics.
         grace_secs: how long calls under way may go on after a stop, in seconds.
     """
@@ -92,6 +96,9 @@ class ServerSettings:
     enable_model_warmup: bool = True
     num_request_iterations_for_warmup: int = 0
     grpc_max_threads: int = 0
+    enable_batching: bool = False
+    batching_parameters_file: str = ""
+    enable_per_model_batching_parameters: bool = False
     monitoring_config_file: str = ""
     grace_secs: float = 10.0
 
@@ -108,6 +115,11 @@ class ServerSettings:
                 )
             if not self.model_name:
                 raise ValueError("Expected --model_name to be a name, found ''.")
+        if self.batching_parameters_file and not self.enable_batching:
+            raise ValueError(
+                "server_options.batching_parameters_file is set without setting "
+                "server_options.enable_batching to true."
+            )
         _require(
             self.model_config_file_poll_wait_seconds >= 0,
             "model_config_file_poll_wait_seconds",

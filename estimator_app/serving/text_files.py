@@ -4,7 +4,8 @@
 
 The published serving package has no module for some of these messages, and the default pool belongs
 to whatever TensorFlow puts there, so they come from the client's pool and from one of this module's
-own. Names, numbers and types are TensorFlow Serving's (ssl_config.proto, monitoring_config.proto).
+own. Names, numbers and types are TensorFlow Serving's (ssl_config.proto, monitoring_config.proto,
+session_bundle_config.proto).
 """
 
 import logging
@@ -29,10 +30,22 @@ _FIELDS: dict[str, tuple[own_messages.Field, ...]] = {
     ),
     "PrometheusConfig": (("enable", 1, own_messages.BOOL), ("path", 2, own_messages.STRING)),
     "MonitoringConfig": (("prometheus_config", 1, "PrometheusConfig"),),
+    "BatchingParameters": (
+        ("max_batch_size", 1, own_messages.INT64_VALUE),
+        ("batch_timeout_micros", 2, own_messages.INT64_VALUE),
+        ("max_enqueued_batches", 3, own_messages.INT64_VALUE),
+        ("num_batch_threads", 4, own_messages.INT64_VALUE),
+        ("thread_pool_name", 5, own_messages.STRING_VALUE),
+        ("allowed_batch_sizes", 6, own_messages.INT64, own_messages.REPEATED),
+        ("pad_variable_length_inputs", 7, own_messages.BOOL),
+        ("enable_large_batch_splitting", 8, own_messages.BOOL_VALUE),
+        ("max_execution_batch_size", 9, own_messages.INT64_VALUE),
+    ),
 }
 _POOL = own_messages.make_pool("estimator_app/serving/text_files.proto", _PACKAGE, _FIELDS)
 
 
+BatchingParameters = own_messages.message_class(_POOL, f"{_PACKAGE}.BatchingParameters")
 ModelServerConfig = wire.ModelServerConfig
 MonitoringConfig = own_messages.message_class(_POOL, f"{_PACKAGE}.MonitoringConfig")
 SSLConfig = own_messages.message_class(_POOL, f"{_PACKAGE}.SSLConfig")

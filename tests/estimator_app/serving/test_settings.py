@@ -30,6 +30,11 @@ def test_absolute_paths_and_uris_are_accepted(path):
             {"model_base_path": "models/census", "model_name": "census"},
             "Expected model census to have an absolute path or URI; got base_path()=models/census",
         ),
+        (
+            {"batching_parameters_file": "/batching.txt"},
+            "server_options.batching_parameters_file is set without setting "
+            "server_options.enable_batching to true.",
+        ),
         ({"model_name": ""}, "Expected --model_name to be a name, found ''."),
         ({"port": -1}, "Expected --port to be 0 to 65535, found -1."),
         ({"port": 65536}, "Expected --port to be 0 to 65535, found 65536."),
