@@ -59,18 +59,18 @@ def predict_rows(
             not fit; with row, column and value.
         errors.ClientError: The server failed.
     """
-    is_file = isinstance(table, (str, os.PathLike))
+    path = os.fspath(table) if isinstance(table, (str, os.PathLike)) else None
     query = query_settings.QuerySettings(
         client.model,
         version,
         version_label,
         signature_name,
         tuple(output_filter),
-        os.fspath(table) if is_file else None,
+        path,
         batch_size=batch_size,
         concurrency=concurrency,
     )
-    rows = _read(rows_lib.RowFile(query.input)) if query.input else _rows(table)
+    rows = _rows(table) if path is None else _read(rows_lib.RowFile(path))
     first = next(rows, None)
     if first is None:
         return
