@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags
 
@@ -93,6 +93,16 @@ flags.DEFINE_integer(
     "rest_api_timeout_in_ms",
     _DEFAULTS.rest_api_timeout_in_ms,
     "Time limit of the model's run for a REST call, in milliseconds.",
+)
+flags.DEFINE_integer(
+    "rest_api_max_body_bytes",
+    _DEFAULTS.rest_api_max_body_bytes,
+    "How large the body of a REST request may be, also once it is unpacked. (Addition.)",
+)
+flags.DEFINE_integer(
+    "rest_api_client_timeout_in_ms",
+    _DEFAULTS.rest_api_client_timeout_in_ms,
+    "How long a REST client may make no headway with a request or its answer. (Addition.)",
 )
 flags.DEFINE_string(
     "model_config_file",
@@ -245,6 +255,8 @@ _GROUPS = {
         "grpc_channel_arguments",
         "rest_api_num_threads",
         "rest_api_timeout_in_ms",
+        "rest_api_max_body_bytes",
+        "rest_api_client_timeout_in_ms",
         "rest_api_enable_cors_support",
         "rest_api_enable_browser_page",
         "enable_grpc_healthcheck_service",
@@ -296,9 +308,14 @@ def main(argv: list[str]) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # TensorFlow comes with these, and takes seconds.
     with program.quiet_native_start():
-        from estimator_app.serving import ports, server
+        from estimator_app.serving import open_files, ports, server
         from export import errors
 
+    open_files.raise_limit()
+    # What is no message is answered, not logged: a flood of it would fill the disk.
+    logging.getLogger("grpc._common").addFilter(
+        lambda record: "deserializing" not in record.getMessage()
+    )
     model_server = server.ModelServer(settings)
     threading.Thread(target=_stop_on_signal, args=[model_server], daemon=True).start()
     try:
@@ -316,7 +333,7 @@ def main(argv: list[str]) -> int:
             model_server.stop(0)
             return _failed(_port_file_error(port_file, error))
     model_server.wait()
-    return 0
+    _exit(0)
 
 
 def cli() -> None:
@@ -346,6 +363,14 @@ def _served(available: dict[str, list[int]]) -> str:
         noun = "version" if len(versions) == 1 else "versions"
         parts.append(f"{name} {noun} {' and '.join(map(str, versions)) or 'none'}")
     return ", ".join(parts) or "no models"
+
+
+def _exit(code: int) -> NoReturn:
+    """Ends the process whatever its threads do: one may be in a load, or wait for a caller."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _failed(message: str) -> int:

@@ -98,6 +98,7 @@ class Servable:
             loader.load(self._session, sorted(tags))
             # A graph without variables, tables and assets has not reached the runtime yet.
             self._session._extend_graph()
+            signatures.check_tensors(self._definitions, self._session.graph)
             self._wrapped = wrap_run(path, self._run_session) if wrap_run else None
         except Exception as error:
             self._session.close()

@@ -110,6 +110,56 @@ def find_meta_graph(loader: loader_impl.SavedModelLoader, tags: Iterable[str]) -
         ) from error
 
 
+def check_tensors(definitions: Mapping[str, Any], graph: tf.Graph) -> None:
+    """Refuses signatures that name tensors which the graph does not have, or has with another dtype.
+
+    Args:
+        definitions: name -> SignatureDef. Those that SavedModels keep their init and train operations
+            in are left out.
+        graph: the loaded graph.
+
+    Raises:
+        errors.ServableError: `INVALID_ARGUMENT`.
+    """
+    for key, definition in sorted(definitions.items()):
+        if key.startswith("__saved_model"):
+            continue
+        for role, tensors in (("input", definition.inputs), ("output", definition.outputs)):
+            for alias, info in sorted(tensors.items()):
+                for name, dtype in _named_tensors(info):
+                    found = _found(graph, name, dtype)
+                    if found:
+                        raise errors.invalid_argument(
+                            f"Expected {role} {alias} of signature {key} to be a tensor of the "
+                            f"graph, found {found}. Export the version again."
+                        )
+
+
+def _named_tensors(info: Any) -> list[tuple[str, int]]:
+    """The tensors of a TensorInfo, each with its declared type; 0 declares none."""
+    kind = info.WhichOneof("encoding")
+    if kind == "coo_sparse":
+        sparse = info.coo_sparse
+        places = [sparse.indices_tensor_name, sparse.dense_shape_tensor_name]
+        return [(sparse.values_tensor_name, info.dtype), *((name, 0) for name in places)]
+    if kind == "composite_tensor":
+        parts = info.composite_tensor.components
+        return [pair for part in parts for pair in _named_tensors(part)]
+    return [(info.name, info.dtype)]
+
+
+def _found(graph: tf.Graph, name: str, dtype: int) -> str:
+    """What is wrong with a tensor; empty if nothing."""
+    try:
+        tensor = graph.as_graph_element(name, allow_operation=False)
+    except (KeyError, ValueError):
+        return f"none called {name!r}"
+    if dtype and tf.dtypes.as_dtype(dtype).base_dtype != tensor.dtype.base_dtype:
+        declared = tf.dtypes.as_dtype(dtype).base_dtype.name
+        return f"{tensor.dtype.base_dtype.name} where it declares {declared}"
+    return ""
+
+
 def describe(signature: Signature) -> str:
     """Several lines for people: the name, the method, and each input and output with dtype and shape."""
     rows = [("input", *item) for item in signature.inputs.items()]

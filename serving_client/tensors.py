@@ -54,9 +54,9 @@ _FROM_NUMPY = {
     if not name.startswith(("DT_Q", "DT_BFLOAT16"))
 } | {"bfloat16": "DT_BFLOAT16"}
 
-# Elements beyond the sent ones repeat the last. No message could have carried more bytes than
-# this, so a shape that asks for more is an accident or an attack.
-_MAX_REPEATED_BYTES = 2**31
+# Elements beyond the sent ones repeat the last. A message of a few bytes may claim any size so; beyond this
+# one it is an accident or an attack.
+_MAX_REPEATED_BYTES = 2**28
 
 
 def data_type_name(data_type: int) -> str:

@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 v1 = tf.compat.v1
 PREDICT = "tensorflow/serving/predict"
@@ -91,7 +92,6 @@ def write_plain_model(base: pathlib.Path, version: int = 1, factor: float = 2.0)
     * `product`: the matrix product of `a` and `b`.
     * `types`: one identity each for several dtypes, under the same names on both sides.
     * `slow`: counts `n` int64 steps, one after the other.
-    * `ghost`: an input and an output that the graph does not have.
     """
 
     def build() -> dict[str, Any]:
@@ -111,14 +111,20 @@ def write_plain_model(base: pathlib.Path, version: int = 1, factor: float = 2.0)
             "product": (PREDICT, pair, {"product": tf.matmul(a, b)}),
             "types": (PREDICT, same, echoed),
             "slow": (PREDICT, {"n": n}, {"steps": steps}),
-            "ghost": (PREDICT, {"x": x}, {"y": x * factor}),
         }
 
     def edit(definitions: dict[str, Any]) -> None:
         definitions["with_default"].defaults["b"].CopyFrom(tf.make_tensor_proto(10.0))
-        definitions["ghost"].outputs["y"].name = "nobody:0"
 
     return _write(base, version, build, edit)
+
+
+def edit_saved_model(path: pathlib.Path, edit: Callable[[Any], None]) -> None:
+    """Changes the MetaGraphDef of a version on disk."""
+    file = path / "saved_model.pb"
+    message = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    edit(message.meta_graphs[0])
+    file.write_bytes(message.SerializeToString())
 
 
 def write_module(base: pathlib.Path, version: int = 1) -> pathlib.Path:
@@ -172,7 +178,11 @@ def _write(
         session.run([v1.global_variables_initializer(), v1.tables_initializer()])
         builder = v1.saved_model.Builder(str(path))
         builder.add_meta_graph_and_variables(
-            session, ["serve"], definitions, main_op=v1.tables_initializer()
+            session,
+            ["serve"],
+            definitions,
+            main_op=v1.tables_initializer(),
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
         )
         builder.save()
     return path

@@ -91,10 +91,11 @@ def _example(value: Any) -> Any:
 def _add(value: Any, name: str, feature: Any) -> None:
     """Appends a value to the list of its kind; a feature has one kind."""
     item: Any
-    if isinstance(value, (bool, int)):
+    # A number with more digits than a 64-bit integer has is a float to RapidJSON.
+    if isinstance(value, int) and -(2**63) <= value < 2**64:
         kind, item = "int64_list", int(value)
-    elif isinstance(value, float):
-        kind, item = "float_list", value
+    elif json_text.is_double(value):
+        kind, item = "float_list", float(value)
     elif isinstance(value, str):
         kind, item = "bytes_list", json_text.encode(value)
     elif json_text.is_base64(value):

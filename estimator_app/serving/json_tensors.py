@@ -22,6 +22,8 @@ _INTEGERS = {
     "uint64": (0, 2**64 - 1),
 }
 _FLOATS = ("float32", "float64")
+# As many as every NumPy has.
+_MAX_DIMENSIONS = 32
 
 
 def signature_name(body: Mapping[str, Any]) -> str:
@@ -138,6 +140,11 @@ class _Column:
 
     def add_row(self, value: Any) -> None:
         shape = _shape_of(value)
+        if len(shape) >= _MAX_DIMENSIONS:
+            raise errors.invalid_argument(
+                f"Expected a list of fewer than {_MAX_DIMENSIONS} levels, found {len(shape)}. "
+                "Send the values in the shape that the signature declares."
+            )
         before = len(self._values)
         self._fill(value, 0, shape)
         count = len(self._values) - before
@@ -193,7 +200,7 @@ def _scalar(value: Any, dtype: str) -> Any:
         return json_text.decode_base64(value)
     fits = False
     if dtype in _FLOATS:
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        fits = json_text.is_double(value)
     elif dtype in _INTEGERS:
         low, high = _INTEGERS[dtype]
         fits = type(value) is int and low <= value <= high

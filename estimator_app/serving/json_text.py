@@ -7,6 +7,7 @@ here (TF Serving: util/json_tensor.cc), because people compare answers as text.
 import base64
 import json
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ from export import errors
 
 _DEBUG_LIMIT = 256
 _INDENT = 4
-_STRING_OR_INF = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.])Inf(?![\w.])', re.DOTALL)
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# A string that does not end counts to the end of the text, and nothing is tried twice: else a body of
+# backslashes and quotes would take time by the square of its size.
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+_STRING_OR_INF = re.compile(_STRING + r"|(?<![\w.])Inf(?![\w.])", re.DOTALL)
+_STRING_OR_BRACKET = re.compile(_STRING + r"|[\[\]{}]", re.DOTALL)
 # Python's sentence -> RapidJSON's.
 _PARSE_ERRORS = {
     "Expecting value": "Invalid value.",
@@ -121,6 +125,13 @@ def encode(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # the request wrote half a surrogate pair as \uXXXX
         return text.encode("utf-8", "surrogatepass")
+
+
+def is_double(value: Any) -> bool:
+    """Whether the value is a number that a float64 can hold, whatever its digits and its sign."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, float) or abs(value) <= sys.float_info.max
 
 
 def is_base64(value: Any) -> bool:

@@ -373,7 +373,7 @@ class ServedModel:
                 model = self._load_fn(versions.path_of(self._base_path, version))
         except errors.ServableError as error:
             failure = error
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: the model must not take the watch with it
             failure = errors.ServableError(errors.Code.INTERNAL, f"{type(error).__name__}: {error}")
         else:
             with self._lock:

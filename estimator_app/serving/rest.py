@@ -191,13 +191,14 @@ class _Spec:
 
 
 def _spec(name: str | None, version: str | None, label: str | None) -> _Spec:
-    if version is not None and int(version) >= 2**63:
-        raise errors.invalid_argument(f"Failed to convert version: {version} to numeric.")
-    return _Spec(
-        urllib.parse.unquote(name or ""),
-        None if version is None else int(version),
-        urllib.parse.unquote(label or ""),
-    )
+    number = None
+    if version is not None:
+        digits = version.lstrip("0") or "0"
+        # Counted first: Python refuses to read thousands of them.
+        if len(digits) > 19 or int(digits) >= 2**63:
+            raise errors.invalid_argument(f"Failed to convert version: {version} to numeric.")
+        number = int(digits)
+    return _Spec(urllib.parse.unquote(name or ""), number, urllib.parse.unquote(label or ""))
 
 
 def _as_json(message: Any) -> Any:

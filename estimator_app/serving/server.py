@@ -37,6 +37,9 @@ from serving_client import wire
 
 _logger = logging.getLogger(__name__)
 
+# How long the models may take to go, beyond the grace of the calls.
+_UNLOAD_SECS = 5.0
+
 
 class ModelServer:
     """Serves models over gRPC, and over REST if asked to.
@@ -122,7 +125,8 @@ class ModelServer:
 
         Args:
             grace_secs: how long they may take; None for what the settings say. After that they end
-                as cancelled. Stopping twice does no harm.
+                as cancelled. Stopping twice does no harm. A load under way is not waited for longer
+                than that and a little more; it ends by itself.
         """
         grace_secs = self.settings.grace_secs if grace_secs is None else grace_secs
         with self._lock:
@@ -132,8 +136,6 @@ class ModelServer:
             self._stopped.wait()
             return
         deadline = time.monotonic() + grace_secs
-        if self._poller is not None:
-            self._poller.stop()
         self._table.begin_stop()
         if self._batcher is not None:
             self._batcher.hurry()
@@ -145,11 +147,19 @@ class ModelServer:
             self._grpc.stop(grace_secs)
         if self._rest is not None:
             self._rest.stop(max(deadline - time.monotonic(), 0))
+        # A load cannot be broken off, and may take minutes; so may a read from a far file system.
+        unloading = threading.Thread(target=self._unload, name="unload", daemon=True)
+        unloading.start()
+        unloading.join(max(deadline - time.monotonic(), 0) + _UNLOAD_SECS)
+        self._stopped.set()
+
+    def _unload(self) -> None:
+        if self._poller is not None:
+            self._poller.stop()
         self._table.stop()
         self._unload_threads.stop()
         if self._batcher is not None:
             self._batcher.stop()
-        self._stopped.set()
 
     def __enter__(self) -> "ModelServer":
         self.start()
@@ -251,7 +261,13 @@ class ModelServer:
         bound = ports.bind(settings.host, max(settings.rest_api_port, 0), "rest_api_port")
         ssl_context = None if self._rest_tls is None else self._rest_tls.ssl_context()
         self._rest = rest_server.RestServer(
-            site, bound, settings.grace_secs, settings.rest_api_num_threads, ssl_context
+            site,
+            bound,
+            settings.grace_secs,
+            settings.rest_api_num_threads,
+            ssl_context,
+            max_body_bytes=settings.rest_api_max_body_bytes,
+            client_timeout_secs=settings.rest_api_client_timeout_in_ms / 1e3,
         )
         self.rest_port = self._rest.port
         _logger.info("REST listens on %s", ports.address(settings.host, self.rest_port))

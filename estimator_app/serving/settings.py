@@ -13,8 +13,8 @@ class ServerSettings:
 
     Names, defaults and messages are those of tensorflow_model_server (TF Serving: server.h and
     main.cc); `host`, `grace_secs`, `rest_api_ssl_config_file`, `rest_api_enable_browser_page`,
-    `load_retry_multiplier`, `settle_secs`, `forget_ended_secs`, port 0 without a socket and REST port -1
-    are additions.
+    `rest_api_max_body_bytes`, `rest_api_client_timeout_in_ms`, `load_retry_multiplier`, `settle_secs`,
+    `forget_ended_secs`, port 0 without a socket and REST port -1 are additions.
 
     Attributes:
         host: address to listen on. The stock server listens on all of them (`0.0.0.0`).
@@ -33,6 +33,9 @@ class ServerSettings:
         rest_api_enable_cors_support: whether pages of other origins may read REST answers.
         rest_api_enable_browser_page: whether the REST port has a page for people at `/`.
         rest_api_timeout_in_ms: time limit of the model's run for one REST call, in milliseconds.
+        rest_api_max_body_bytes: how large the body of a REST request may be, also once it is unpacked.
+        rest_api_client_timeout_in_ms: how long a REST client may make no headway with a request's
+            head, its body or the answer, in milliseconds; after that its connection is closed.
         model_config_file: `ModelServerConfig` as protobuf text, for several models, version
             policies and labels. The next two then count for nothing.
         model_config_file_poll_wait_seconds: seconds between two reads of that file; 0 reads it
@@ -79,6 +82,8 @@ class ServerSettings:
     rest_api_enable_cors_support: bool = False
     rest_api_enable_browser_page: bool = False
     rest_api_timeout_in_ms: int = 30000
+    rest_api_max_body_bytes: int = 2**27
+    rest_api_client_timeout_in_ms: int = 60000
     model_config_file: str = ""
     model_config_file_poll_wait_seconds: int = 0
     model_name: str = "default"
@@ -148,6 +153,18 @@ class ServerSettings:
             "rest_api_timeout_in_ms",
             "more than 0",
             self.rest_api_timeout_in_ms,
+        )
+        _require(
+            self.rest_api_max_body_bytes > 0,
+            "rest_api_max_body_bytes",
+            "more than 0",
+            self.rest_api_max_body_bytes,
+        )
+        _require(
+            self.rest_api_client_timeout_in_ms > 0,
+            "rest_api_client_timeout_in_ms",
+            "more than 0",
+            self.rest_api_client_timeout_in_ms,
         )
         _require(
             self.max_num_load_retries >= 0,

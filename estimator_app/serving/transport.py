@@ -1,16 +1,16 @@
 """The gRPC end of the server: its port, its Unix socket, and how they speak."""
 
 from collections.abc import Sequence
-from concurrent import futures
 import os
 import socket
 import stat
 
 import grpc
 
-from estimator_app.serving import credentials, ports
+from estimator_app.serving import call_pool, credentials, ports, profiler
 from estimator_app.serving import settings as serving_settings
 from export import errors
+from serving_client import wire
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
     # As large as the wire allows, in both directions (TF Serving: server.cc).
@@ -18,6 +18,10 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_send_message_length", -1),
     # Two servers on one port would share the calls at random; the second one must be refused.
     ("grpc.so_reuseport", 0),
+)
+# These wait for a model or for a time, not for a processor.
+_WAITING = frozenset(
+    {wire.METHODS["HandleReloadConfigRequest"].path, f"/{profiler.SERVICE}/Profile"}
 )
 
 
@@ -42,10 +46,11 @@ class GrpcListener:
             errors.ServableError: one of them cannot be had.
         """
         threads = settings.grpc_max_threads or 4 * (os.cpu_count() or 1)
-        pool = futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc-call")
+        self._pool = call_pool.CallPool(threads)
         # Of an argument that is there twice gRPC would take the first.
         options = dict([*_OPTIONS, *settings.channel_arguments()])
-        self.server = grpc.server(pool, handlers=handlers, options=list(options.items()))
+        counted = [call_pool.CountedHandler(each, self._pool, _WAITING) for each in handlers]
+        self.server = grpc.server(self._pool, handlers=counted, options=list(options.items()))
         self._tls = tls
         self.port: int | None = None
         self.addresses: list[str] = []
@@ -66,6 +71,7 @@ class GrpcListener:
     def stop(self, grace_secs: float) -> None:
         """Takes no more calls, waits for those under way, and cancels what is left after that."""
         self.server.stop(grace_secs).wait()
+        self._pool.shutdown(wait=False)
 
     def _add(self, address: str, unusable: errors.ServableError) -> int:
         try:

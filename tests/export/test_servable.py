@@ -139,11 +139,6 @@ _REFUSED_PREDICTIONS = {
         "INVALID_ARGUMENT",
         "Expects arg[0] to be float but double is provided",
     ),
-    "tensor of the graph": (
-        ({"x": _X}, "ghost"),
-        "NOT_FOUND",
-        "FetchOutputs node nobody:0: not found",
-    ),
 }
 
 

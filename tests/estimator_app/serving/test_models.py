@@ -472,3 +472,21 @@ def test_unload_is_left_to_others(base, loader):
     assert not loader.loaded["1"].closed
     unloads.pop()()
     assert _states(model) == {2: "AVAILABLE", 1: "END"} and loader.loaded["1"].closed
+
+
+@pytest.mark.parametrize("error", [MemoryError("too large"), SystemExit(3), AttributeError("x")])
+def test_load_that_fails_in_any_way_stands_in_its_status(base, error):
+    def load(path):
+        if path.endswith("/2"):
+            raise error
+        return _FakeServable(path)
+
+    for version in (1, 2):
+        (base / str(version)).mkdir()
+    model = models.ServedModel(
+        "m", str(base), VersionPolicy(latest=None), max_load_retries=0, load_fn=load
+    )
+    model.poll_once()
+    assert _states(model) == {2: "END", 1: "AVAILABLE"}
+    assert str(model.statuses(2)[0].error) == f"INTERNAL: {type(error).__name__}: {error}"
+    model.stop()
