@@ -1,7 +1,7 @@
 """Threads for gRPC calls, of which slow callers cannot take the last.
 
-gRPC's server gives a call a thread as soon as its headers are there. A caller that sends nothing more, or opens a stream
-and falls silent, keeps the thread; as many such callers as there are threads would stop the server.
+gRPC's server gives a call a thread as soon as its headers are there. A caller that sends nothing more, or opens a
+stream and falls silent, keeps the thread; as many such callers as there are threads would stop the server.
 """
 
 from collections.abc import Callable, Collection

@@ -38,7 +38,7 @@ from serving_client import wire
 _logger = logging.getLogger(__name__)
 
 # How long the models may take to go, beyond the grace of the calls.
-_UNLOAD_SECS = 5.0
+_UNLOAD_SECS = 2.0
 
 
 class ModelServer:
