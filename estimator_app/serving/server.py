@@ -37,7 +37,7 @@ from serving_client import wire
 
 _logger = logging.getLogger(__name__)
 
-# How long the models may take to go, beyond the grace of the calls.
+# How long the models may take to go once the calls have ended.
 _UNLOAD_SECS = 2.0
 
 
@@ -125,8 +125,8 @@ class ModelServer:
 
         Args:
             grace_secs: how long they may take; None for what the settings say. After that they end
-                as cancelled. Stopping twice does no harm. A load under way is not waited for longer
-                than that and a little more; it ends by itself.
+                as cancelled. Stopping twice does no harm. A load under way is not waited for: it
+                ends by itself.
         """
         grace_secs = self.settings.grace_secs if grace_secs is None else grace_secs
         with self._lock:
@@ -150,7 +150,7 @@ class ModelServer:
         # A load cannot be broken off, and may take minutes; so may a read from a far file system.
         unloading = threading.Thread(target=self._unload, name="unload", daemon=True)
         unloading.start()
-        unloading.join(max(deadline - time.monotonic(), 0) + _UNLOAD_SECS)
+        unloading.join(_UNLOAD_SECS)
         self._stopped.set()
 
     def _unload(self) -> None:

@@ -7,34 +7,21 @@ import time
 import grpc
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from serving_client import wire
 from tests import running, saved_models
 
 _DEADLINE_SECS = 60.0
-_STEPS = np.array(5_000, np.int64)
+_STEPS = np.array(10_000, np.int64)
 _QUEUED = 20
 
 
 def _write_endless_load(base, version):
-    """A version whose init operation never ends."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        x = tf.compat.v1.placeholder(tf.float32, name="x")
-        (count,) = tf.while_loop(lambda i: i < 2**62, lambda i: [i + 1], [tf.constant(0, tf.int64)])
-        info = tf.compat.v1.saved_model.build_tensor_info(x)
-        builder = tf.compat.v1.saved_model.Builder(str(base / str(version)))
-        builder.add_meta_graph_and_variables(
-            session,
-            ["serve"],
-            {
-                "serving_default": tf.compat.v1.saved_model.build_signature_def(
-                    {"x": info}, {"x": info}, saved_models.PREDICT
-                )
-            },
-            main_op=count.op,
-        )
-        builder.save()
+    """A version whose vocabulary never comes: a pipe that nobody writes to."""
+    path = saved_models.write_examples_model(base, version)
+    vocabulary = path / "assets" / "labels.txt"
+    vocabulary.unlink()
+    os.mkfifo(vocabulary)
 
 
 def _futures(channel, name, requests):
@@ -64,7 +51,7 @@ def test_calls_end_and_neither_a_load_nor_a_caller_holds_up_the_exit(tmp_path):
     base, staged = tmp_path / "model", tmp_path / "staged"
     saved_models.write_plain_model(base, 1)
     _write_endless_load(staged, 2)
-    with running.run_server(base, "--grpc_max_threads=1", "--grace_secs=30") as server:
+    with running.run_server(base, "--grpc_max_threads=1", "--grace_secs=1000") as server:
         with grpc.insecure_channel(server.address) as channel:
             os.rename(staged / "2", base / "2")
             deadline = time.monotonic() + _DEADLINE_SECS
