@@ -162,7 +162,7 @@ def test_port_in_use_is_named(base):
 ALL_THAT_A_SERVER_SAYS = re.compile(
     r"Serving plain version 7: gRPC 127\.0\.0\.1:\d+, REST 127\.0\.0\.1:\d+"
     r"|Got SIGTERM: taking no more calls\."
-    r"|I\d{4} .* (?:models|model_table|server)\.py:\d+\] .*"
+    r"|I\d{4} .* (?:models|model_table|server|warm_up)\.py:\d+\] .*"
     r"|WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR"
     r"|I0000 .* MLIR V1 optimization pass is not enabled"
 )
