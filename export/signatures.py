@@ -74,10 +74,15 @@ def open_saved_model(path: str) -> loader_impl.SavedModelLoader:
     """Parses the SavedModel at `path`; nothing is loaded into a session.
 
     Raises:
-        errors.ServableError: `NOT_FOUND` if there is none, `DATA_LOSS` if it does not parse (TF
-            Serving: session_bundle_util.cc; TensorFlow: env.cc).
+        errors.ServableError: `NOT_FOUND` if there is none, `UNIMPLEMENTED` if there is what came before
+            SavedModels, `DATA_LOSS` if it does not parse (TF Serving: session_bundle_util.cc;
+            TensorFlow: env.cc).
     """
     if not loader_impl.maybe_saved_model_directory(path):
+        if tf.io.gfile.exists(os.path.join(path, "export.meta")):
+            raise errors.ServableError(
+                errors.Code.UNIMPLEMENTED, "Session Bundle is deprecated and removed."
+            )
         raise errors.ServableError(
             errors.Code.NOT_FOUND,
             "Specified file path does not appear to contain a SavedModel bundle "

@@ -121,7 +121,7 @@ class ModelTable:
 
     @contextlib.contextmanager
     def acquire(
-        self, name: str, version: int | None = None, label: str = ""
+        self, name: str, version: int | None = None, label: str | None = None
     ) -> Iterator[tuple[int, servable.Servable]]:
         """Holds the version that a request asks for; see models.ServedModel.acquire.
 
@@ -130,7 +130,7 @@ class ModelTable:
         """
         if not name:
             raise errors.invalid_argument("ModelSpec has no name specified.")
-        if version is None and label:
+        if version is None and label is not None:
             version = self.labels(name).get(label)
             if version is None:
                 raise errors.invalid_argument(f"Unrecognized servable version label: {label}")

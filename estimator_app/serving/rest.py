@@ -180,13 +180,13 @@ class _Spec:
 
     name: str
     version: int | None
-    label: str
+    label: str | None
 
     def fill(self, message: Any) -> None:
         message.name = self.name
         if self.version is not None:
             message.version.value = self.version
-        elif self.label:
+        elif self.label is not None:
             message.version_label = self.label
 
 
@@ -198,7 +198,8 @@ def _spec(name: str | None, version: str | None, label: str | None) -> _Spec:
         if len(digits) > 19 or int(digits) >= 2**63:
             raise errors.invalid_argument(f"Failed to convert version: {version} to numeric.")
         number = int(digits)
-    return _Spec(urllib.parse.unquote(name or ""), number, urllib.parse.unquote(label or ""))
+    label = None if label is None else urllib.parse.unquote(label)
+    return _Spec(urllib.parse.unquote(name or ""), number, label)
 
 
 def _as_json(message: Any) -> Any:

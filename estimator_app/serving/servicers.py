@@ -284,10 +284,10 @@ def _model_spec(request: Any) -> Any:
     return request.model_spec
 
 
-def _wanted(spec: Any) -> tuple[str, int | None, str]:
-    """Name, version and label of a ModelSpec; version 0 is a version like any other."""
+def _wanted(spec: Any) -> tuple[str, int | None, str | None]:
+    """Name, version and label of a ModelSpec; version 0 is one like any other, and so is an empty label."""
     version = spec.version.value if spec.HasField("version") else None
-    return spec.name, version, spec.version_label
+    return spec.name, version, spec.version_label if spec.HasField("version_label") else None
 
 
 def _fill_spec(answer: Any, asked: Any, version: int) -> None:

@@ -49,6 +49,14 @@ def test_directory_without_model_is_not_found(tmp_path):
     )
 
 
+def test_session_bundle_is_refused(tmp_path):
+    (tmp_path / "export.meta").touch()
+    with pytest.raises(errors.ServableError) as caught:
+        signatures.read(str(tmp_path))
+    assert caught.value.code == errors.Code.UNIMPLEMENTED
+    assert caught.value.message == "Session Bundle is deprecated and removed."
+
+
 def test_other_tags_are_not_found(plain_path):
     with pytest.raises(errors.ServableError) as caught:
         signatures.read(str(plain_path), tags=["serve", "gpu"])

@@ -206,6 +206,8 @@ _BAD_TENSOR = _predict("plain", x=_X)
 _BAD_TENSOR.inputs["x"].tensor_content = b"123"
 _LABEL = _predict("plain", x=_X)
 _LABEL.model_spec.version_label = "stable"
+_EMPTY_LABEL = _predict("plain", x=_X)
+_EMPTY_LABEL.model_spec.version_label = ""
 _NO_INPUT = _classify("classification")
 _NO_INPUT.ClearField("input")
 _METADATA = get_model_metadata_pb2.GetModelMetadataRequest
@@ -305,6 +307,13 @@ _REFUSALS = {
         _LABEL,
         "INVALID_ARGUMENT",
         "Unrecognized servable version label: stable",
+    ),
+    "empty label": (
+        "plain",
+        "Predict",
+        _EMPTY_LABEL,
+        "INVALID_ARGUMENT",
+        "Unrecognized servable version label: ",
     ),
     "signature": (
         "plain",
