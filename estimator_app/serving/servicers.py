@@ -20,7 +20,7 @@ class Models(Protocol):
     """Finds the version that a request asks for, as model_table.ModelTable does."""
 
     def acquire(
-        self, name: str, version: int | None = None, label: str = ""
+        self, name: str, version: int | None = None, label: str | None = None
     ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable]]:
         """Holds a version for the length of one request."""
 

@@ -127,7 +127,7 @@ class _Alone:
 
     @contextlib.contextmanager
     def acquire(
-        self, name: str, version: int | None = None, label: str = ""
+        self, name: str, version: int | None = None, label: str | None = None
     ) -> Iterator[tuple[int, servable.Servable]]:
         """See model_table.ModelTable.acquire."""
         del name, version, label
