@@ -173,6 +173,76 @@ flags.DEFINE_float(
     _DEFAULTS.forget_ended_secs,
     "Seconds after which GetModelStatus forgets a version that ended; 0 for never. (Addition.)",
 )
+flags.DEFINE_string(
+    "saved_model_tags",
+    _DEFAULTS.saved_model_tags,
+    "Tags of the meta graph to load, with commas between.",
+)
+flags.DEFINE_integer(
+    "tensorflow_session_parallelism",
+    _DEFAULTS.tensorflow_session_parallelism,
+    "Threads of a session, within and between operations; 0 for one per CPU.",
+)
+flags.DEFINE_integer(
+    "tensorflow_intra_op_parallelism",
+    _DEFAULTS.tensorflow_intra_op_parallelism,
+    "Threads within one operation; not with both of the others.",
+)
+flags.DEFINE_integer(
+    "tensorflow_inter_op_parallelism",
+    _DEFAULTS.tensorflow_inter_op_parallelism,
+    "Operations that run side by side; not with both of the others.",
+)
+flags.DEFINE_string(
+    "tensorflow_session_config_file",
+    _DEFAULTS.tensorflow_session_config_file,
+    "TensorFlow's ConfigProto as protobuf text; what flags say counts before what it says.",
+)
+flags.DEFINE_float(
+    "per_process_gpu_memory_fraction",
+    _DEFAULTS.per_process_gpu_memory_fraction,
+    "Share of each GPU's memory to take, 0 to 1; 0 leaves that to TensorFlow.",
+)
+flags.DEFINE_string(
+    "mixed_precision",
+    _DEFAULTS.mixed_precision,
+    "bfloat16: automatic mixed precision on CPUs that have it.",
+)
+flags.DEFINE_bool(
+    "xla_cpu_compilation_enabled",
+    _DEFAULTS.xla_cpu_compilation_enabled,
+    "Accepted and without effect: a model that asks for XLA always gets it.",
+)
+flags.DEFINE_bool(
+    "xla_gpu_compilation_enabled",
+    _DEFAULTS.xla_gpu_compilation_enabled,
+    "Accepted and without effect, likewise.",
+)
+flags.DEFINE_bool(
+    "remove_unused_fields_from_bundle_metagraph",
+    _DEFAULTS.remove_unused_fields_from_bundle_metagraph,
+    "Accepted and without effect: what is not used is never kept.",
+)
+flags.DEFINE_bool(
+    "skip_initialize_tpu",
+    _DEFAULTS.skip_initialize_tpu,
+    "Accepted and without effect: no TPU is initialized.",
+)
+flags.DEFINE_string(
+    "platform_config_file",
+    _DEFAULTS.platform_config_file,
+    "Not there: a value is refused.",
+)
+flags.DEFINE_string(
+    "thread_pool_factory_config_file",
+    _DEFAULTS.thread_pool_factory_config_file,
+    "Not there: a value is refused.",
+)
+flags.DEFINE_bool(
+    "use_alts_credentials",
+    _DEFAULTS.use_alts_credentials,
+    "Not there: refused.",
+)
 flags.DEFINE_bool(
     "enable_model_warmup",
     _DEFAULTS.enable_model_warmup,
@@ -208,6 +278,21 @@ flags.DEFINE_string(
     "monitoring_config_file",
     _DEFAULTS.monitoring_config_file,
     "File of a MonitoringConfig in text form: whether, and where on the REST port, Prometheus finds metrics.",
+)
+flags.DEFINE_string(
+    "request_log_prefix",
+    _DEFAULTS.request_log_prefix,
+    "Begin of the paths of files to log requests in, absolute; empty for no log. (Addition.)",
+)
+flags.DEFINE_float(
+    "request_log_sampling_rate",
+    _DEFAULTS.request_log_sampling_rate,
+    "Share of the requests that are logged, 0 to 1. (Addition.)",
+)
+flags.DEFINE_integer(
+    "request_log_max_files",
+    _DEFAULTS.request_log_max_files,
+    "Newest files of a log that stay, 1000 requests each; 0 for all. (Addition.)",
 )
 flags.DEFINE_float(
     "grace_secs",
@@ -247,6 +332,7 @@ _GROUPS = {
         "flush_filesystem_caches",
         "settle_secs",
         "forget_ended_secs",
+        "saved_model_tags",
         "enable_model_warmup",
         "num_request_iterations_for_warmup",
     ),
@@ -267,6 +353,22 @@ _GROUPS = {
         "batching_parameters_file",
         "enable_per_model_batching_parameters",
         "monitoring_config_file",
+        "tensorflow_session_parallelism",
+        "tensorflow_intra_op_parallelism",
+        "tensorflow_inter_op_parallelism",
+        "tensorflow_session_config_file",
+        "per_process_gpu_memory_fraction",
+        "mixed_precision",
+        "xla_cpu_compilation_enabled",
+        "xla_gpu_compilation_enabled",
+        "remove_unused_fields_from_bundle_metagraph",
+        "skip_initialize_tpu",
+        "platform_config_file",
+        "thread_pool_factory_config_file",
+        "use_alts_credentials",
+        "request_log_prefix",
+        "request_log_sampling_rate",
+        "request_log_max_files",
         "grace_secs",
         "version",
     ),

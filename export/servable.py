@@ -60,6 +60,7 @@ class Servable:
         on_run: Callable[[float], None] | None = None,
         check_method_names: bool = False,
         wrap_run: Callable[[str, RunFn], WrappedRun | None] | None = None,
+        session_config: tf.compat.v1.ConfigProto | None = None,
     ) -> None:
         """Loads the model: the graph, its variables, its assets and its tables.
 
@@ -71,6 +72,7 @@ class Servable:
                 for; TF2 exports, which always say predict, then answer Predict alone.
             wrap_run: directory, and what runs the session -> what calls run in its place; None to
                 leave it as it is.
+            session_config: of the session; None for TensorFlow's own.
 
         Raises:
             errors.ServableError: it cannot be loaded, or `wrap_run` refuses it.
@@ -93,7 +95,7 @@ class Servable:
             for name, definition in self._definitions.items()
         }
         self._tensors: dict[str, tuple[Any, Any]] = {}
-        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
         try:
             loader.load(self._session, sorted(tags))
             # A graph without variables, tables and assets has not reached the runtime yet.

@@ -1,6 +1,6 @@
 """Small SavedModels for tests, each written as one version under a base path."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import pathlib
 from typing import Any
 
@@ -83,7 +83,9 @@ def write_examples_model(base: pathlib.Path, version: int = 1) -> pathlib.Path:
     return _write(base, version, build)
 
 
-def write_plain_model(base: pathlib.Path, version: int = 1, factor: float = 2.0) -> pathlib.Path:
+def write_plain_model(
+    base: pathlib.Path, version: int = 1, factor: float = 2.0, tags: Sequence[str] = ("serve",)
+) -> pathlib.Path:
     """A TF1 model on plain tensors, without variables.
 
     * `serving_default`: `y = factor * x`, `x` a placeholder of static shape `[None, 1]`.
@@ -116,7 +118,7 @@ def write_plain_model(base: pathlib.Path, version: int = 1, factor: float = 2.0)
     def edit(definitions: dict[str, Any]) -> None:
         definitions["with_default"].defaults["b"].CopyFrom(tf.make_tensor_proto(10.0))
 
-    return _write(base, version, build, edit)
+    return _write(base, version, build, edit, tags)
 
 
 def edit_saved_model(path: pathlib.Path, edit: Callable[[Any], None]) -> None:
@@ -166,6 +168,7 @@ def _write(
     version: int,
     build: Callable[[], dict[str, Any]],
     edit: Callable[[dict[str, Any]], None] = lambda definitions: None,
+    tags: Sequence[str] = ("serve",),
 ) -> pathlib.Path:
     """Writes what `build` makes: signature name -> (method, inputs, outputs)."""
     path = base / str(version)
@@ -179,7 +182,7 @@ def _write(
         builder = v1.saved_model.Builder(str(path))
         builder.add_meta_graph_and_variables(
             session,
-            ["serve"],
+            list(tags),
             definitions,
             main_op=v1.tables_initializer(),
             assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),

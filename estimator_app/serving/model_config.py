@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
-from estimator_app.serving import base_paths, version_policy
+from estimator_app.serving import base_paths, request_log, version_policy
 from export import errors
 from serving_client import wire
 
 _PLATFORM = "tensorflow"
+_LOG_TYPE = "tfrecord"
 _TENSORFLOW_TYPE = 1  # ModelType.TENSORFLOW, from before there were platforms
 
 
@@ -24,18 +25,26 @@ class ModelConfig:
         base_path: absolute path, or URI, of the directory of its versions.
         policy: which of them are in memory.
         labels: label -> version, for requests that name a label.
+        log: where its requests are logged; None for nowhere. (Addition.)
     """
 
     name: str
     base_path: str
     policy: version_policy.VersionPolicy = version_policy.VersionPolicy()
     labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    log: request_log.LogConfig | None = None
 
 
-def single_model(name: str, base_path: str) -> Any:
+def single_model(name: str, base_path: str, log: request_log.LogConfig | None = None) -> Any:
     """The `ModelServerConfig` of a server that is given one name and one base path."""
     config = wire.ModelServerConfig()
-    config.model_config_list.config.add(name=name, base_path=base_path, model_platform=_PLATFORM)
+    model = config.model_config_list.config.add(
+        name=name, base_path=base_path, model_platform=_PLATFORM
+    )
+    if log is not None:
+        model.logging_config.log_collector_config.type = _LOG_TYPE
+        model.logging_config.log_collector_config.filename_prefix = log.filename_prefix
+        model.logging_config.sampling_config.sampling_rate = log.sampling_rate
     return config
 
 
@@ -112,8 +121,8 @@ def from_messages(messages: Sequence[Any]) -> list[ModelConfig]:
     """What the `ModelConfig` messages of a list ask for.
 
     Raises:
-        errors.ServableError: `INVALID_ARGUMENT`; a model asks for what is not there: another
-            platform, or a log of its requests.
+        errors.ServableError: a model asks for what is not there: another platform, or another kind
+            of log.
     """
     for message in messages:
         platform = platform_of(message)
@@ -121,14 +130,35 @@ def from_messages(messages: Sequence[Any]) -> list[ModelConfig]:
             raise errors.invalid_argument(
                 f"Model {message.name} requests unsupported platform {platform}"
             )
-    if any(message.HasField("logging_config") for message in messages):
-        raise errors.invalid_argument("No request-logger-creator provided.")
     return [
         ModelConfig(
             message.name,
             message.base_path,
             version_policy.from_message(message.model_version_policy),
             dict(message.version_labels),
+            _log(message),
         )
         for message in messages
     ]
+
+
+def _log(message: Any) -> request_log.LogConfig | None:
+    """The log that a `ModelConfig` message asks for (TF Serving: log_collector.cc)."""
+    if not message.HasField("logging_config"):
+        return None
+    collector = message.logging_config.log_collector_config
+    if collector.type != _LOG_TYPE:
+        raise errors.ServableError(
+            errors.Code.NOT_FOUND, f"Cannot find LogCollector::Factory for type: {collector.type}"
+        )
+    if not base_paths.is_absolute(collector.filename_prefix):
+        raise errors.invalid_argument(
+            f"Expected model {message.name} to have an absolute path or URI for its log; got "
+            f"filename_prefix={collector.filename_prefix}"
+        )
+    rate = message.logging_config.sampling_config.sampling_rate
+    if not 0 <= rate <= 1:
+        raise errors.invalid_argument(
+            f"Expected model {message.name} to have a sampling_rate of 0 to 1; got {rate}"
+        )
+    return request_log.LogConfig(collector.filename_prefix, rate)

@@ -26,13 +26,21 @@ _ModelFn = Callable[[str, str, version_policy.VersionPolicy], models.ServedModel
 class ModelTable:
     """Finds the version that a request asks for. Methods may be called from several threads."""
 
-    def __init__(self, model_fn: _ModelFn, labels_for_unavailable: bool = False) -> None:
+    def __init__(
+        self,
+        model_fn: _ModelFn,
+        labels_for_unavailable: bool = False,
+        on_configs: Callable[[Sequence[model_config.ModelConfig]], None] = lambda configs: None,
+    ) -> None:
         """Begins without models; `reload` gives it some.
 
         Args:
             model_fn: name, base path and policy -> a model that does not watch yet.
             labels_for_unavailable: whether a new label may name a version that is not available.
+            on_configs: is told what the models are before they are served; what it raises refuses
+                the config.
         """
+        self._on_configs = on_configs
         self._model_fn = model_fn
         self._labels_for_unavailable = labels_for_unavailable
         self._lock = threading.Lock()
@@ -104,6 +112,7 @@ class ModelTable:
             wanted = [dict(message.version_labels) for message in listed]
             self._check_labels({message.name: labels for message, labels in zip(listed, wanted)})
             configs = model_config.from_messages(listed)
+            self._on_configs(configs)
             self._config = config
             return self._serve(configs), first
 

@@ -50,6 +50,7 @@ class RequestMetrics:
         request_count: requests by model and status.
         request_latency: microseconds of requests that succeeded, by model, API and entrypoint.
         warm_up: what is counted of warm-ups.
+        others: further counters of the page.
         batching: what is counted of batches.
     """
 
@@ -68,6 +69,7 @@ class RequestMetrics:
         self._example_count_total = metrics.Counter(
             f"{prefix}request_example_count_total", ("model",)
         )
+        self.others: list[metrics.Counter] = []
         self.warm_up = warm_up_metrics.WarmUpMetrics()
         self.batching = batching_metrics.BatchingMetrics()
 
@@ -81,6 +83,7 @@ class RequestMetrics:
                 self._example_counts,
                 self._example_count_total,
                 *self.warm_up.all(),
+                *self.others,
                 *self.batching.all(),
             )
         )

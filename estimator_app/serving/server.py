@@ -7,7 +7,7 @@ Ports open only when every model is available, so a port that answers means mode
 (TF Serving: model_servers/server.cc).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 import logging
 import threading
@@ -27,12 +27,14 @@ from estimator_app.serving import (
     ports,
     probes,
     profiler,
+    request_log,
     request_metrics,
     servicers,
+    session_config,
 )
 from estimator_app.serving import settings as serving_settings
 from estimator_app.serving import text_files, transport, version_policy, warm_up
-from export import servable
+from export import servable, signatures
 from serving_client import wire
 
 _logger = logging.getLogger(__name__)
@@ -60,10 +62,15 @@ class ModelServer:
         self.grpc_addresses: list[str] = []
         self._load_gate = load_threads.LoadGate(settings.num_load_threads)
         self._unload_threads = load_threads.UnloadThreads(settings.num_unload_threads)
+        self._logs = request_log.RequestLogs(settings.request_log_max_files)
+        self._counted.others.append(self._logs.count)
         self._table = model_table.ModelTable(
-            self._make_model, settings.allow_version_labels_for_unavailable_models
+            self._make_model,
+            settings.allow_version_labels_for_unavailable_models,
+            self._configure_logs,
         )
         self._batcher: batching.Batcher | None = None
+        self._session_config: Any = None
         self._poller: config_poller.ConfigPoller | None = None
         self._grpc: transport.GrpcListener | None = None
         self._health: probes.HealthService | None = None
@@ -89,6 +96,9 @@ class ModelServer:
                 cannot be loaded.
         """
         config = self._read_config()
+        self._session_config = session_config.from_settings(self.settings)
+        for sentence in self.settings.without_effect:
+            _logger.warning("%s", sentence)
         host = self.settings.host
         # Known before the model takes minutes to load; the port itself opens after.
         self._grpc_tls = credentials.read(self.settings.ssl_config_file)
@@ -157,6 +167,7 @@ class ModelServer:
         if self._poller is not None:
             self._poller.stop()
         self._table.stop()
+        self._logs.close()
         self._unload_threads.stop()
         if self._batcher is not None:
             self._batcher.stop()
@@ -174,6 +185,8 @@ class ModelServer:
         settings = self.settings
         load_fn: Callable[[str], servable.Servable] = functools.partial(
             servable.Servable,
+            tags=list(filter(None, settings.saved_model_tags.split(","))) or signatures.SERVE_TAGS,
+            session_config=self._session_config,
             on_run=self._counted.add_run,
             check_method_names=settings.enable_signature_method_name_check,
             wrap_run=None if self._batcher is None else self._batcher.wrap,
@@ -209,7 +222,17 @@ class ModelServer:
         settings = self.settings
         if settings.model_config_file:
             return text_files.read(settings.model_config_file, text_files.ModelServerConfig)
-        return model_config.single_model(settings.model_name, settings.model_base_path)
+        log = None
+        if settings.request_log_prefix:
+            log = request_log.LogConfig(
+                settings.request_log_prefix, settings.request_log_sampling_rate
+            )
+        return model_config.single_model(settings.model_name, settings.model_base_path, log)
+
+    def _configure_logs(self, configs: Sequence[model_config.ModelConfig]) -> None:
+        self._logs.configure(
+            {config.name: config.log for config in configs if config.log is not None}
+        )
 
     def _apply_config(self) -> None:
         self._table.apply(self._read_config())
@@ -223,7 +246,10 @@ class ModelServer:
     def _open(self) -> None:
         settings = self.settings
         handlers = servicers.generic_handlers(
-            self._table, self._counted, settings.enable_serialization_as_tensor_content
+            self._table,
+            self._counted,
+            self._logs,
+            settings.enable_serialization_as_tensor_content,
         )
         if settings.enable_profiler:
             handlers.append(profiler.generic_handler())

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import grpc
 import numpy as np
 
-from estimator_app.serving import model_table, request_metrics, status
+from estimator_app.serving import model_table, request_log, request_metrics, status
 from export import checks, errors, servable, signatures
 from serving_client import wire
 
@@ -28,6 +28,7 @@ class Models(Protocol):
 def generic_handlers(
     table: model_table.ModelTable,
     counted: request_metrics.RequestMetrics,
+    logs: request_log.RequestLogs,
     as_tensor_content: bool = False,
 ) -> list[grpc.GenericRpcHandler]:
     """What a gRPC server needs in order to answer from `table`.
@@ -35,11 +36,12 @@ def generic_handlers(
     Args:
         table: the models.
         counted: where calls count.
+        logs: where calls are logged.
         as_tensor_content: see PredictionService.
     """
     methods: dict[str, Callable[[Any, int], Any]] = counted.counted_rpcs(
         {
-            **PredictionService(table, as_tensor_content).methods(),
+            **logs.logged_rpcs(PredictionService(table, as_tensor_content).methods()),
             **ModelService(table).methods(),
         }
     )

@@ -56,6 +56,24 @@ class ServerSettings:
         settle_secs: for how long the files of a version must not have changed before it is loaded,
             in seconds; 0 loads every version that is there.
         forget_ended_secs: seconds after which a version that ended is no longer told of; 0 for never.
+        saved_model_tags: of the meta graph to load, with commas between; none for `serve`.
+        tensorflow_session_parallelism: threads of a session, for both of the next; 0 for one per
+            CPU.
+        tensorflow_intra_op_parallelism: threads within one operation.
+        tensorflow_inter_op_parallelism: operations that run side by side.
+        tensorflow_session_config_file: TensorFlow's `ConfigProto` as text; what flags say counts
+            before what it says.
+        per_process_gpu_memory_fraction: share of each GPU's memory to take, 0 to 1; 0 leaves that
+            to TensorFlow.
+        mixed_precision: `bfloat16` for automatic mixed precision on CPUs that have it.
+        xla_cpu_compilation_enabled: read for the stock server's command lines; models that ask for
+            XLA always get it.
+        xla_gpu_compilation_enabled: likewise.
+        remove_unused_fields_from_bundle_metagraph: likewise; what is not used is never kept.
+        skip_initialize_tpu: likewise; there is no TPU.
+        platform_config_file: refused.
+        thread_pool_factory_config_file: refused.
+        use_alts_credentials: refused.
         enable_model_warmup: whether a version's warm-up requests are run before it serves.
         num_request_iterations_for_warmup: how often each of them is run; 0 or less counts as 1.
         grpc_max_threads: how many gRPC calls run at once; 0 for four per CPU.
@@ -64,6 +82,11 @@ class ServerSettings:
         enable_per_model_batching_parameters: whether a version has them in `batching_params.pbtxt`
             in its directory. One without that file is not batched.
         monitoring_config_file: path of a `MonitoringConfig` as text; empty for no page of metrics.
+        request_log_prefix: absolute path, or URI, that the files begin with in which requests are
+            logged; empty for no log. With a `model_config_file`, its `logging_config`s say that.
+        request_log_sampling_rate: share of the requests that are logged, 0 to 1.
+        request_log_max_files: how many files of this process a model's log keeps, 1000 records
+            each; 0 for all.
         grace_secs: how long calls under way may go on after a stop, in seconds.
     """
 
@@ -98,6 +121,20 @@ class ServerSettings:
     flush_filesystem_caches: bool = True
     settle_secs: float = 0.0
     forget_ended_secs: float = 0.0
+    saved_model_tags: str = "serve"
+    tensorflow_session_parallelism: int = 0
+    tensorflow_intra_op_parallelism: int = 0
+    tensorflow_inter_op_parallelism: int = 0
+    tensorflow_session_config_file: str = ""
+    per_process_gpu_memory_fraction: float = 0.0
+    mixed_precision: str = ""
+    xla_cpu_compilation_enabled: bool = False
+    xla_gpu_compilation_enabled: bool = False
+    remove_unused_fields_from_bundle_metagraph: bool = True
+    skip_initialize_tpu: bool = False
+    platform_config_file: str = ""
+    thread_pool_factory_config_file: str = ""
+    use_alts_credentials: bool = False
     enable_model_warmup: bool = True
     num_request_iterations_for_warmup: int = 0
     grpc_max_threads: int = 0
@@ -105,9 +142,16 @@ class ServerSettings:
     batching_parameters_file: str = ""
     enable_per_model_batching_parameters: bool = False
     monitoring_config_file: str = ""
+    request_log_prefix: str = ""
+    request_log_sampling_rate: float = 1.0
+    request_log_max_files: int = 100
     grace_secs: float = 10.0
 
     def __post_init__(self) -> None:
+        if self.use_alts_credentials and self.ssl_config_file:
+            raise ValueError(
+                "Either use_alts_credentials must be false or ssl_config_file must be empty."
+            )
         if not self.model_base_path and not self.model_config_file:
             raise ValueError(
                 "Both server_options.model_base_path and server_options.model_config_file are "
@@ -185,9 +229,89 @@ class ServerSettings:
             "forget_ended_secs",
         ):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        self._check_request_log()
+        self._check_session()
+        self._check_absent()
         self.channel_arguments()
         _require(self.grpc_max_threads >= 0, "grpc_max_threads", "0 or more", self.grpc_max_threads)
         _require(self.grace_secs >= 0, "grace_secs", "0 or more", self.grace_secs)
+
+    def _check_request_log(self) -> None:
+        if self.request_log_prefix:
+            _require(
+                base_paths.is_absolute(self.request_log_prefix),
+                "request_log_prefix",
+                "an absolute path or URI",
+                self.request_log_prefix,
+            )
+            if self.model_config_file:
+                raise ValueError(
+                    "Expected --request_log_prefix to be empty with --model_config_file. "
+                    "Give the models of that file a logging_config."
+                )
+        _require(
+            0 <= self.request_log_sampling_rate <= 1,
+            "request_log_sampling_rate",
+            "0 to 1",
+            self.request_log_sampling_rate,
+        )
+        _require(
+            self.request_log_max_files >= 0,
+            "request_log_max_files",
+            "0 or more",
+            self.request_log_max_files,
+        )
+
+    def _check_session(self) -> None:
+        if (
+            self.tensorflow_session_parallelism > 0
+            and self.tensorflow_intra_op_parallelism > 0
+            and self.tensorflow_inter_op_parallelism > 0
+        ):
+            raise ValueError(
+                "Either configure server_options.tensorflow_session_parallelism or "
+                "(server_options.tensorflow_intra_op_parallelism, "
+                "server_options.tensorflow_inter_op_parallelism) separately. "
+                "You cannot configure all."
+            )
+        _require(
+            0 <= self.per_process_gpu_memory_fraction <= 1,
+            "per_process_gpu_memory_fraction",
+            "0 to 1",
+            self.per_process_gpu_memory_fraction,
+        )
+
+    def _check_absent(self) -> None:
+        """Refuses what the stock server has and this one has not."""
+        instead = {
+            "platform_config_file": "Say with flags what it says.",
+            "thread_pool_factory_config_file": "Set threads with --tensorflow_session_parallelism.",
+        }
+        for name, fix in instead.items():
+            if path := getattr(self, name):
+                raise ValueError(f"Expected --{name} to be empty, found {path}. {fix}")
+        if self.use_alts_credentials:
+            raise ValueError(
+                "Expected --use_alts_credentials to be false: there is no ALTS here. "
+                "Use --ssl_config_file."
+            )
+
+    @property
+    def without_effect(self) -> list[str]:
+        """A sentence for each flag that was given and does nothing here."""
+        always = "has no effect: a model that asks for XLA always gets it"
+        sentences = {
+            "flush_filesystem_caches": "has no effect: no file is kept in memory",
+            "xla_cpu_compilation_enabled": always,
+            "xla_gpu_compilation_enabled": always,
+            "remove_unused_fields_from_bundle_metagraph": "has no effect: they are never kept",
+            "skip_initialize_tpu": "has no effect: no TPU is initialized",
+        }
+        return [
+            f"--{field.name} {sentences[field.name]}."
+            for field in dataclasses.fields(self)
+            if field.name in sentences and getattr(self, field.name) != field.default
+        ]
 
     @property
     def listens_on_tcp(self) -> bool:

@@ -55,7 +55,6 @@ class WarmUp:
         """
         file = warmup_file.path_of(path)
         if not tf.io.gfile.exists(file):
-            _logger.info("No warmup data file found at %s", file)
             return
         _logger.info("Starting to read warmup data for model at %s", file)
         started = time.perf_counter()

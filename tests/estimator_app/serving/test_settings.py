@@ -64,6 +64,39 @@ def test_absolute_paths_and_uris_are_accepted(path):
             {"grpc_channel_arguments": "grpc.a=1,grpc.b"},
             "Expected --grpc_channel_arguments to be name=value pairs, found grpc.b.",
         ),
+        (
+            {
+                "tensorflow_session_parallelism": 1,
+                "tensorflow_intra_op_parallelism": 2,
+                "tensorflow_inter_op_parallelism": 3,
+            },
+            "Either configure server_options.tensorflow_session_parallelism or "
+            "(server_options.tensorflow_intra_op_parallelism, "
+            "server_options.tensorflow_inter_op_parallelism) separately. You cannot configure all.",
+        ),
+        (
+            {"per_process_gpu_memory_fraction": 1.5},
+            "Expected --per_process_gpu_memory_fraction to be 0 to 1, found 1.5.",
+        ),
+        (
+            {"use_alts_credentials": True, "ssl_config_file": "/ssl.txt"},
+            "Either use_alts_credentials must be false or ssl_config_file must be empty.",
+        ),
+        (
+            {"use_alts_credentials": True},
+            "Expected --use_alts_credentials to be false: there is no ALTS here. "
+            "Use --ssl_config_file.",
+        ),
+        (
+            {"platform_config_file": "/p.txt"},
+            "Expected --platform_config_file to be empty, found /p.txt. "
+            "Say with flags what it says.",
+        ),
+        (
+            {"thread_pool_factory_config_file": "/t.txt"},
+            "Expected --thread_pool_factory_config_file to be empty, found /t.txt. "
+            "Set threads with --tensorflow_session_parallelism.",
+        ),
         ({"grace_secs": -0.5}, "Expected --grace_secs to be 0 or more, found -0.5."),
     ],
 )
@@ -91,3 +124,14 @@ def test_a_socket_turns_port_0_off():
     assert listens(port=0)
     assert not listens(port=0, grpc_socket_path="/run/m.sock")
     assert listens(port=8500, grpc_socket_path="/run/m.sock")
+
+
+def test_what_does_nothing_says_so():
+    settings = serving_settings.ServerSettings(
+        model_base_path="/m", xla_cpu_compilation_enabled=True, flush_filesystem_caches=False
+    )
+    assert settings.without_effect == [
+        "--flush_filesystem_caches has no effect: no file is kept in memory.",
+        "--xla_cpu_compilation_enabled has no effect: a model that asks for XLA always gets it.",
+    ]
+    assert serving_settings.ServerSettings(model_base_path="/m").without_effect == []
