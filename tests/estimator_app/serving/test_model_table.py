@@ -215,9 +215,16 @@ def test_new_label_may_name_any_version_if_it_is_allowed_but_an_old_one_may_not(
             "Model m requests unsupported platform caffe",
         ),
         (
-            'config { name: "m" base_path: "/m" model_platform: "tensorflow" '
-            "logging_config { sampling_config { sampling_rate: 1 } } }",
-            "No request-logger-creator provided.",
+            'config { name: "m" base_path: "/m" model_platform: "tensorflow" logging_config '
+            '{ log_collector_config { type: "tfrecord" filename_prefix: "logs/m" } } }',
+            "Expected model m to have an absolute path or URI for its log; got "
+            "filename_prefix=logs/m",
+        ),
+        (
+            'config { name: "m" base_path: "/m" model_platform: "tensorflow" logging_config '
+            '{ log_collector_config { type: "tfrecord" filename_prefix: "/logs/m" } '
+            "sampling_config { sampling_rate: 2 } } }",
+            "Expected model m to have a sampling_rate of 0 to 1; got 2.0",
         ),
     ],
 )
@@ -300,3 +307,15 @@ def test_stop_ends_a_reload_that_waits_and_a_later_one_does_nothing(base, table)
     names = table.names()
     table.reload(_config(base, ("n", "")))
     assert table.names() == names and "n" not in table.available()
+
+
+def test_another_kind_of_log_is_refused(table):
+    config = wire.ModelServerConfig()
+    text = (
+        'model_config_list { config { name: "m" base_path: "/m" model_platform: "tensorflow" '
+        'logging_config { log_collector_config { type: "kafka" } } } }'
+    )
+    text_format.Parse(text, config, descriptor_pool=wire.POOL)
+    assert _refusal(table.reload, config) == (
+        "NOT_FOUND: Cannot find LogCollector::Factory for type: kafka"
+    )

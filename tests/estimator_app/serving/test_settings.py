@@ -97,6 +97,23 @@ def test_absolute_paths_and_uris_are_accepted(path):
             "Expected --thread_pool_factory_config_file to be empty, found /t.txt. "
             "Set threads with --tensorflow_session_parallelism.",
         ),
+        (
+            {"request_log_prefix": "logs/m"},
+            "Expected --request_log_prefix to be an absolute path or URI, found logs/m.",
+        ),
+        (
+            {"request_log_prefix": "/logs/m", "model_config_file": "/models.txt"},
+            "Expected --request_log_prefix to be empty with --model_config_file. "
+            "Give the models of that file a logging_config.",
+        ),
+        (
+            {"request_log_sampling_rate": 2.0},
+            "Expected --request_log_sampling_rate to be 0 to 1, found 2.0.",
+        ),
+        (
+            {"request_log_max_files": -1},
+            "Expected --request_log_max_files to be 0 or more, found -1.",
+        ),
         ({"grace_secs": -0.5}, "Expected --grace_secs to be 0 or more, found -0.5."),
     ],
 )
