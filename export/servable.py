@@ -14,16 +14,37 @@ regressor.cc); what the graph itself refuses is answered in the runtime's own wo
 import contextlib
 import copy
 import time
-from typing import Any, Callable, Iterator, Mapping, Protocol, Sequence
+from typing import Any, Callable, Hashable, Iterator, Mapping, NamedTuple, Protocol, Sequence
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.client import pywrap_tf_session
 
-from export import checks, errors, example_features, signatures
+from export import checks, errors, example_features, signatures, small_runs
 
 # Under which a run of several tasks keeps what a regression gives.
 _VALUES = "values"
+# RunOptions of the runs that small_runs speaks of; for all models, and never freed.
+_IN_CALLING_THREAD = small_runs.options_buffer(inter_op_thread_pool=-1)
+# Callers choose which outputs they ask for: no flood of choices may fill the memory.
+_MAX_QUESTIONS = 1000
+
+
+class _Question(NamedTuple):
+    """A Predict request's names, once they are checked.
+
+    Attributes:
+        sources: tensor name -> the input that feeds it, in the order in which they are looked up.
+        defaults: tensor name -> value of the inputs that were not sent.
+        aliases: the outputs to compute.
+        fetches: their tensors.
+    """
+
+    sources: dict[str, str]
+    defaults: dict[str, np.ndarray]
+    aliases: list[str]
+    fetches: list[str]
+
 
 # Runs a session: tensor name -> value to feed, the tensors to fetch (each once), the milliseconds it may take (0 for no
 # limit) -> the values of what was fetched.
@@ -95,6 +116,8 @@ class Servable:
             for name, definition in self._definitions.items()
         }
         self._tensors: dict[str, tuple[Any, Any]] = {}
+        self._questions: dict[Hashable, _Question] = {}
+        self._small_runs = small_runs.SmallRuns(meta_graph.graph_def)
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
         try:
             loader.load(self._session, sorted(tags))
@@ -131,11 +154,16 @@ class Servable:
             errors.ServableError: with the codes and texts of TF Serving.
         """
         key = signature_name or signatures.DEFAULT_NAME
-        definition = checks.predict_signature(self._definitions, key, self._check_method_names)
-        feeds = checks.predict_feeds(definition, inputs, self._defaults[key])
-        aliases = checks.predict_outputs(definition, output_filter)
-        fetches = [definition.outputs[alias].name for alias in aliases]
-        return dict(zip(aliases, self._run(feeds, fetches, timeout_ms)))
+        names = (key, frozenset(inputs), tuple(output_filter))
+        question = self._questions.get(names)
+        if question is None:
+            question = self._ask(key, inputs, output_filter)
+            if len(self._questions) >= _MAX_QUESTIONS:
+                self._questions.clear()
+            self._questions[names] = question
+        feeds = {name: inputs[alias] for name, alias in question.sources.items()}
+        feeds.update(question.defaults)
+        return dict(zip(question.aliases, self._run(feeds, question.fetches, timeout_ms)))
 
     def classify(
         self, serialized_examples: Sequence[bytes], signature_name: str = "", timeout_ms: int = 0
@@ -241,6 +269,25 @@ class Servable:
         vector[:] = examples
         return self._run(dict.fromkeys(feeds, vector), fetches, timeout_ms)
 
+    def _ask(
+        self, key: str, inputs: Mapping[str, np.ndarray], output_filter: Sequence[str]
+    ) -> _Question:
+        """Checks a Predict request; what it looks up again and again is the same for the same names."""
+        definition = checks.predict_signature(self._definitions, key, self._check_method_names)
+        feeds = checks.predict_feeds(definition, inputs, self._defaults[key])
+        aliases = checks.predict_outputs(definition, output_filter)
+        sources = {
+            definition.inputs[alias].name: alias
+            for alias in sorted(definition.inputs)
+            if alias in inputs
+        }
+        return _Question(
+            sources,
+            {name: value for name, value in feeds.items() if name not in sources},
+            aliases,
+            [definition.outputs[alias].name for alias in aliases],
+        )
+
     def _run(
         self, feeds: Mapping[str, np.ndarray], fetches: list[str], timeout_ms: int
     ) -> list[np.ndarray]:
@@ -253,6 +300,8 @@ class Servable:
         values = (self._wrapped or self._run_session)(feeds, unique, timeout_ms)
         if self._on_run is not None:
             self._on_run(time.perf_counter() - started)
+        if len(unique) == len(fetches):
+            return values
         arrays = dict(zip(unique, values))
         return [arrays[name] for name in fetches]
 
@@ -265,11 +314,17 @@ class Servable:
             for name, value in feeds.items()
         }
         fetched = [self._tensor(name, "FetchOutputs node {}: not found") for name in fetches]
+        outputs = [output for output, _ in fetched]
+        key = (*fetches, *[(name, value.dtype, value.shape) for name, value in feeds.items()])
+        started = time.perf_counter()
         try:
-            with _run_options(timeout_ms) as options:
+            if self._small_runs.is_small(key):
                 values = self._session._call_tf_sessionrun(
-                    options, fed, [output for output, _ in fetched], [], None
+                    _IN_CALLING_THREAD, fed, outputs, [], None
                 )
+            else:
+                with _run_options(timeout_ms) as options:
+                    values = self._session._call_tf_sessionrun(options, fed, outputs, [], None)
         except tf.errors.OpError as error:
             raise errors.ServableError(errors.Code(error.error_code), error.message) from error
         except UnicodeDecodeError as error:
@@ -277,7 +332,11 @@ class Servable:
             # Only what the caller sent is quoted, so it is the argument that was wrong.
             text = error.object.decode("utf-8", "surrogateescape")
             raise errors.invalid_argument(text) from error
-        return [np.asarray(value, dtype=dtype) for value, (_, dtype) in zip(values, fetched)]
+        self._small_runs.add(key, time.perf_counter() - started)
+        return [
+            value if dtype is None and type(value) is np.ndarray else np.asarray(value, dtype)
+            for value, (_, dtype) in zip(values, fetched)
+        ]
 
     def _tensor(self, name: str, sentence: str) -> tuple[Any, Any]:
         """The runtime's handle of a tensor, and the NumPy type that its values are kept in."""
@@ -307,8 +366,7 @@ def _run_options(timeout_ms: int) -> Iterator[Any]:
     if timeout_ms <= 0:
         yield None
         return
-    options = tf.compat.v1.RunOptions(timeout_in_ms=timeout_ms)
-    buffer = pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
+    buffer = small_runs.options_buffer(timeout_in_ms=timeout_ms)
     try:
         yield buffer
     finally:

@@ -54,6 +54,14 @@ _FROM_NUMPY = {
     if not name.startswith(("DT_Q", "DT_BFLOAT16"))
 } | {"bfloat16": "DT_BFLOAT16"}
 
+# TensorFlow's number of a dtype -> (its name, the dtype of the elements as sent and as given, the typed field).
+_BY_NUMBER = {
+    DATA_TYPES[name]: (name, np.dtype(code), np.dtype(code).newbyteorder("="), field)
+    for name, (code, field) in _TENSORS.items()
+}
+# Runs of so few elements are read one by one: it costs less than a second view of the message.
+_FEW = 16
+
 # Elements beyond the sent ones repeat the last. A message of a few bytes may claim any size so; beyond this
 # one it is an accident or an attack.
 _MAX_REPEATED_BYTES = 2**28
@@ -110,6 +118,18 @@ def data_type_of(dtype: np.dtype) -> int:
     return DATA_TYPES[name]
 
 
+def memory_field(dtype: np.dtype) -> Optional[tuple[int, str]]:
+    """Returns the TensorFlow dtype and the typed field of arrays whose memory is what travels.
+
+    Returns:
+        None for what has to be rewritten: text, objects, bfloat16, bytes in another order.
+    """
+    name = _FROM_NUMPY.get(dtype.name)
+    if name in (None, "DT_STRING", "DT_BFLOAT16") or np.dtype(_TENSORS[name][0]) != dtype:
+        return None
+    return DATA_TYPES[name], _TENSORS[name][1]
+
+
 def to_array(tensor: Any) -> np.ndarray:
     """Returns a tensor's elements as an array of its own.
 
@@ -126,36 +146,40 @@ def to_array(tensor: Any) -> np.ndarray:
     Raises:
         TensorError: The tensor has no usable dtype or shape, or content of the wrong size.
     """
-    name = data_type_name(tensor.dtype)
-    if name not in _TENSORS:
+    found = _BY_NUMBER.get(tensor.dtype)
+    if found is None:
+        name = data_type_name(tensor.dtype)
         raise TensorError(f"A tensor of type {name} cannot be turned into an array.")
-    dtype = np.dtype(_TENSORS[name][0])
-    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-    if tensor.tensor_shape.unknown_rank or min(shape, default=0) < 0:
+    name, dtype, native, field = found
+    sent_shape = tensor.tensor_shape
+    shape = tuple([dim.size for dim in sent_shape.dim])
+    if sent_shape.unknown_rank or (shape and min(shape) < 0):
         raise TensorError(f"A tensor needs a complete shape; this {name} tensor has {list(shape)}.")
     count = math.prod(shape)
-    if not tensor.tensor_content:
-        values = _repeat_last(_read_field(tensor, name, dtype), count, name)
+    content = tensor.tensor_content
+    if not content:
+        values = _read_field(tensor, name, field, dtype)
+        if len(values) != count:
+            values = _repeat_last(values, count, name)
     elif name == "DT_STRING":
-        values = _read_string_content(tensor.tensor_content, count)
-    elif len(tensor.tensor_content) != count * dtype.itemsize:
+        values = _read_string_content(content, count)
+    elif len(content) != count * dtype.itemsize:
         raise TensorError(
             f"A {name} tensor of shape {list(shape)} has {count * dtype.itemsize} bytes of "
-            f"tensor_content; got {len(tensor.tensor_content)}."
+            f"tensor_content; got {len(content)}."
         )
     else:
-        values = np.frombuffer(tensor.tensor_content, dtype).copy()
+        values = np.frombuffer(content, dtype).copy()
     try:
-        values = values.astype(dtype.newbyteorder("="), copy=False).reshape(shape)
+        values = values.astype(native, copy=False).reshape(shape)
     except ValueError as error:  # more dimensions than numpy has
         raise TensorError(f"numpy has no array of shape {list(shape)}: {error}.") from error
     return _from_bfloat16_bits(values) if name == "DT_BFLOAT16" else values
 
 
-def _read_field(tensor: Any, name: str, dtype: np.dtype) -> np.ndarray:
+def _read_field(tensor: Any, name: str, field: str, dtype: np.dtype) -> np.ndarray:
     """Returns the elements of the typed field of the dtype called name; [n], n as sent."""
-    field = _TENSORS[name][1]
-    if field in _PACKED_FIELDS:
+    if field in _PACKED_FIELDS and (dtype.kind == "c" or len(getattr(tensor, field)) > _FEW):
         # Python writes the field as one packed run, whoever filled it; see packed.proto.
         run = getattr(_PackedTensor.FromString(tensor.SerializeToString()), field)
         return np.frombuffer(run, dtype, count=len(run) // dtype.itemsize).copy()

@@ -83,10 +83,11 @@ class Histogram:
         bucket = bisect.bisect_right(self.limits, value)
         with self._lock:
             key = _bounded(labels, self._cells)
-            if key not in self._cells:
-                self._cells[key] = Distribution([0] * (len(self.limits) + 1))
-            self._cells[key].counts[bucket] += 1
-            self._cells[key].sum += value
+            cell = self._cells.get(key)
+            if cell is None:
+                cell = self._cells[key] = Distribution([0] * (len(self.limits) + 1))
+            cell.counts[bucket] += 1
+            cell.sum += value
 
     def cells(self) -> dict[tuple[str, ...], Distribution]:
         """Values of the labels -> a copy of what was added up to now, in sorted order."""

@@ -8,7 +8,7 @@
 The counterpart of TF Serving's server_core.cc, whose checks and sentences these are.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import logging
 import threading
@@ -128,10 +128,9 @@ class ModelTable:
         """Model -> its versions that answer now, highest first."""
         return {name: model.available for name, model in self._models.items()}
 
-    @contextlib.contextmanager
     def acquire(
         self, name: str, version: int | None = None, label: str | None = None
-    ) -> Iterator[tuple[int, servable.Servable]]:
+    ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable]]:
         """Holds the version that a request asks for; see models.ServedModel.acquire.
 
         Raises:
@@ -146,8 +145,7 @@ class ModelTable:
         model = self._models.get(name)
         if model is None:
             raise models.not_found(name, version)
-        with model.acquire(version) as held:
-            yield held
+        return model.acquire(version)
 
     def statuses(self, name: str, version: int | None = None) -> list[models.VersionStatus]:
         """The states of a model's versions (TF Serving: get_model_status_impl.cc).

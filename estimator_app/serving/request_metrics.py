@@ -7,7 +7,7 @@
 Names, labels and buckets are those of TF Serving's servables/tensorflow/util.cc.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 import contextlib
 import contextvars
 import dataclasses
@@ -88,8 +88,9 @@ class RequestMetrics:
             )
         )
 
-    @contextlib.contextmanager
-    def request(self, entrypoint: str, api: str = "", model_name: str = "") -> Iterator[Call]:
+    def request(
+        self, entrypoint: str, api: str = "", model_name: str = ""
+    ) -> contextlib.AbstractContextManager[Call]:
         """Counts what happens inside as one request; its errors pass through.
 
         Args:
@@ -97,26 +98,10 @@ class RequestMetrics:
             api: see Call.
             model_name: see Call.
 
-        Yields:
-            the Call, whose attributes may be set as soon as they are known.
+        Returns:
+            what yields the Call, whose attributes may be set as soon as they are known.
         """
-        call = Call(model_name, api)
-        token = _current.set(call)
-        started = time.perf_counter()
-        try:
-            yield call
-        except errors.ServableError as error:
-            self.request_count.add(call.model_name, error.code.name)
-            raise
-        except Exception:
-            self.request_count.add(call.model_name, errors.Code.INTERNAL.name)
-            raise
-        else:
-            usec = (time.perf_counter() - started) * 1e6
-            self.request_count.add(call.model_name, errors.Code.OK.name)
-            self.request_latency.add(call.model_name, call.api, entrypoint, value=usec)
-        finally:
-            _current.reset(token)
+        return _Request(self, entrypoint, Call(model_name, api))
 
     def add_run(self, secs: float) -> None:
         """Adds the time of a session's run; one that is for no request (such as a warm-up) does not count."""
@@ -154,3 +139,33 @@ class RequestMetrics:
 
             return with_examples
         return method
+
+
+class _Request:
+    """Counts one request; a class, since a generator takes as long as all the rest of it."""
+
+    __slots__ = ("_metrics", "_entrypoint", "_call", "_token", "_started")
+
+    def __init__(self, metrics_of: RequestMetrics, entrypoint: str, call: Call) -> None:
+        self._metrics = metrics_of
+        self._entrypoint = entrypoint
+        self._call = call
+
+    def __enter__(self) -> Call:
+        self._token = _current.set(self._call)
+        self._started = time.perf_counter()
+        return self._call
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        call = self._call
+        _current.reset(self._token)
+        if error is None:
+            usec = (time.perf_counter() - self._started) * 1e6
+            self._metrics.request_count.add(call.model_name, errors.Code.OK.name)
+            self._metrics.request_latency.add(
+                call.model_name, call.api, self._entrypoint, value=usec
+            )
+        elif isinstance(error, errors.ServableError):
+            self._metrics.request_count.add(call.model_name, error.code.name)
+        elif isinstance(error, Exception):
+            self._metrics.request_count.add(call.model_name, errors.Code.INTERNAL.name)

@@ -6,6 +6,7 @@ A method unpacks a request, asks a servable and packs its answer; errors are tho
 
 from collections.abc import Callable, Iterator, Mapping
 import contextlib
+import functools
 from typing import Any, Protocol
 
 import grpc
@@ -13,7 +14,10 @@ import numpy as np
 
 from estimator_app.serving import model_table, request_log, request_metrics, status
 from export import checks, errors, servable, signatures
-from serving_client import wire
+from serving_client import tensor_bytes, wire
+
+# The tag of PredictResponse's field `outputs`.
+_OUTPUTS = b"\x0a"
 
 
 class Models(Protocol):
@@ -51,7 +55,7 @@ def generic_handlers(
             name: grpc.unary_unary_rpc_method_handler(
                 status.behavior(methods[name]),
                 request_deserializer=call.request.FromString,
-                response_serializer=call.response.SerializeToString,
+                response_serializer=_serialize,
             )
             for name, call in calls.items()
             if name in methods
@@ -88,18 +92,15 @@ class PredictionService:
         }
 
     def predict(self, request: Any, timeout_ms: int) -> Any:
-        """PredictRequest -> PredictResponse, (predict_util.cc)."""
+        """PredictRequest -> the bytes of a PredictResponse (predict_util.cc)."""
         spec = _model_spec(request)
         with self._table.acquire(*_wanted(spec)) as (version, model):
             outputs = model.predict(
                 _Tensors(request.inputs), spec.signature_name, request.output_filter, timeout_ms
             )
-        response = wire.PredictResponse()
-        _fill_spec(response.model_spec, spec, version)
-        for alias, array in outputs.items():
-            tensor = wire.to_tensor_proto(array, as_content=self._as_tensor_content)
-            response.outputs[alias].CopyFrom(tensor)
-        return response
+        name = spec.signature_name or signatures.DEFAULT_NAME
+        entries = tensor_bytes.map_entries(_OUTPUTS, outputs, self._as_tensor_content)
+        return b"".join([*entries, _answered_by(spec.name, name, version)])
 
     def classify(self, request: Any, timeout_ms: int) -> Any:
         """ClassificationRequest -> ClassificationResponse (classification_service.cc)."""
@@ -278,6 +279,21 @@ def class_rows(
 def printable(message: str) -> str:
     """The message with bytes that are not UTF-8 replaced, for fields that hold text only."""
     return message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@functools.lru_cache(maxsize=1000)
+def _answered_by(model: str, signature_name: str, version: int) -> bytes:
+    """The bytes of a PredictResponse that says who answered, and nothing else."""
+    response = wire.PredictResponse()
+    response.model_spec.name = model
+    response.model_spec.signature_name = signature_name
+    response.model_spec.version.value = version
+    return response.SerializeToString()
+
+
+def _serialize(response: Any) -> bytes:
+    """The bytes of a response; of Predict they are made already."""
+    return response if isinstance(response, bytes) else response.SerializeToString()
 
 
 def _model_spec(request: Any) -> Any:
