@@ -7,8 +7,8 @@ The counterpart of TensorFlow's SharedBatchScheduler (shared_batch_scheduler.h):
 after the other; the last batch of a queue is open for more tasks until it is full, or until it has waited long
 enough and a thread is free. A queue without tasks takes no memory.
 
-A batch that may run as soon as it has its first task is run by the thread that brings the task, if fewer batches run
-than there are threads: handing it over and back costs more than a small model's run.
+A batch that may run as soon as it has its first task is run by the thread that brings the task, if nothing else runs or
+waits: handing it over and back costs more than a small model's run.
 """
 
 from collections.abc import Hashable, Sequence
@@ -90,7 +90,8 @@ class BatchScheduler:
                 raise _stopped()
             queue = self._queues.get((owner, key)) or _Queue(owner.parameters)
             parts = queue.add(task, now)
-            at_once = len(parts) == 1 and not self._queues and self._may_run(queue, now)
+            idle = not self._running and not self._queues
+            at_once = idle and len(parts) == 1 and self._may_run(queue, now)
             if at_once:
                 self._running += 1
             else:

@@ -198,6 +198,32 @@ def test_stop_answers_what_waits(tmp_path, plain_base):
             assert list(asked.result().outputs["y"].float_val) == [6.0]
 
 
+def test_version_that_is_wanted_no_more_answers_what_waits(tmp_path, plain_base):
+    path = tmp_path / "batching.txt"
+    path.write_text("batch_timeout_micros { value: 300000 }")
+    settings = serving_settings.ServerSettings(
+        port=0,
+        model_name="m",
+        model_base_path=str(plain_base),
+        enable_batching=True,
+        batching_parameters_file=str(path),
+    )
+    request = wire.PredictRequest()
+    request.model_spec.name = "m"
+    request.inputs["x"].CopyFrom(wire.to_tensor_proto(np.float32([[3.0]])))
+    with server.ModelServer(settings) as serving, futures.ThreadPoolExecutor(1) as pool:
+        address = f"127.0.0.1:{serving.port}"
+        asked = pool.submit(_call, address, "Predict", request)
+        while not serving._counted.batching.input_batch_size.cells():
+            assert not asked.done()
+        reload = wire.ReloadConfigRequest()
+        reload.config.model_config_list.SetInParent()
+        _call(address, "HandleReloadConfigRequest", reload)
+        with pytest.raises(grpc.RpcError, match="Servable not found for request: Latest"):
+            _call(address, "Predict", request)
+        assert list(asked.result().outputs["y"].float_val) == [6.0]
+
+
 def _start(base, **fields):
     settings = serving_settings.ServerSettings(
         port=0, model_name="m", model_base_path=str(base), max_num_load_retries=0, **fields
