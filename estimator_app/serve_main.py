@@ -27,6 +27,16 @@ flags.DEFINE_string(
     "Address to listen on; 0.0.0.0 for all, as the stock server does. (Addition.)",
 )
 flags.DEFINE_integer(
+    "num_processes",
+    _DEFAULTS.num_processes,
+    "Processes that share the ports, each with the models in memory. (Addition.)",
+)
+flags.DEFINE_bool(
+    "reuse_port",
+    _DEFAULTS.reuse_port,
+    "Let other servers that say so, too, listen on the same ports. (Addition.)",
+)
+flags.DEFINE_integer(
     "port",
     _DEFAULTS.port,
     "gRPC port; 0 picks a free one and prints it, or is off with --grpc_socket_path.",
@@ -311,6 +321,8 @@ _GROUPS = {
     "Where it listens": (
         "host",
         "port",
+        "num_processes",
+        "reuse_port",
         "grpc_socket_path",
         "rest_api_port",
         "ssl_config_file",
@@ -405,6 +417,8 @@ def main(argv: list[str]) -> int:
         _prepare_port_file(port_file)
     except OSError as error:
         return _failed(_port_file_error(port_file, error))
+    if settings.num_processes > 1:
+        return _supervise(settings, port_file)
     # Before any thread is there, so that all of them leave the signals to _stop_on_signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -430,7 +444,7 @@ def main(argv: list[str]) -> int:
             line += f", REST {ports.address(settings.host, model_server.rest_port)}"
         print(f"Serving {_served(model_server.available())}: {line}", flush=True)
         try:
-            _write_port_file(port_file, model_server)
+            _write_port_file(port_file, _chosen(model_server))
         except OSError as error:
             model_server.stop(0)
             return _failed(_port_file_error(port_file, error))
@@ -505,11 +519,9 @@ def _port_file_error(path: str, error: OSError) -> str:
     )
 
 
-def _write_port_file(path: str, model_server: Any) -> None:
-    """Writes where the server listens, beside the file and renamed; nothing without a path."""
-    if not path:
-        return
-    chosen = {
+def _chosen(model_server: Any) -> dict[str, Any]:
+    """What the port file says."""
+    return {
         "host": model_server.settings.host,
         "port": model_server.port,
         "grpc_socket_path": model_server.settings.grpc_socket_path,
@@ -517,10 +529,36 @@ def _write_port_file(path: str, model_server: Any) -> None:
         "models": list(model_server.available()),
         "pid": os.getpid(),
     }
+
+
+def _write_port_file(path: str, chosen: dict[str, Any]) -> None:
+    """Writes where the server listens, beside the file and renamed; nothing without a path."""
+    if not path:
+        return
     beside = f"{path}.{os.getpid()}"
     with open(beside, "w", encoding="utf-8") as file:
         json.dump(chosen, file)
     os.replace(beside, path)
+
+
+def _supervise(settings: serving_settings.ServerSettings, port_file: str) -> int:
+    """Serves with several processes; returns the exit code."""
+    from estimator_app.serving import workers
+    from export import errors
+
+    def on_serving(line: str, chosen: dict[str, Any]) -> None:
+        print(f"{line}, {settings.num_processes} processes", flush=True)
+        _write_port_file(port_file, {**chosen, "pid": os.getpid()})
+
+    try:
+        code, failure = workers.supervise(sys.argv[1:], settings, on_serving)
+    except errors.ServableError as error:
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(_port_file_error(port_file, error))
+    if failure:
+        print(failure, flush=True)
+    return code
 
 
 if __name__ == "__main__":

@@ -5,18 +5,30 @@ This is the one core of the clients for threads and for asyncio, over gRPC and o
 """
 
 import time
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, TypedDict, Union
+from typing import (
+    Any,
+    Callable,
+    Hashable,
+    Iterable,
+    Mapping,
+    NamedTuple,
+    Optional,
+    TypedDict,
+    Union,
+)
 
 import grpc
 import numpy as np
 
-from serving_client import encoding, errors, metadata, retry
+from serving_client import encoding, errors, metadata, predict_bytes, retry
 from serving_client import rotation as rotation_lib
 from serving_client import settings as settings_lib
 from serving_client import steps, wire
 
 _AVAILABLE = "AVAILABLE"
 _WAITING_PAUSE_SECS = 0.25
+# A client that asks for ever other outputs is to keep no more of them.
+_MAX_ENCODERS = 100
 
 # A list of (label, score) for each example, or a number for each.
 Inferences = Union[list[list[tuple[str, float]]], list[float]]
@@ -77,6 +89,8 @@ class Conversations:
         )
         self._default_call = _Call(settings.timeout_secs, {}, settings.compression)
         self._metadata: dict[tuple[Optional[int], Optional[str]], metadata.ModelMetadata] = {}
+        # By signature, version, label and outputs, as long as no metadata changes.
+        self._encoders: dict[Hashable, predict_bytes.PredictEncoder] = {}
 
     # --------------------------------------------------------------------------------- questions
 
@@ -91,13 +105,21 @@ class Conversations:
     ) -> steps.Conversation[dict[str, np.ndarray]]:
         """Gives the outputs of a signature by name."""
         call = self._options(options)
-        request = wire.PredictRequest(output_filter=list(output_filter))
-        self._fill_spec(request.model_spec, version, version_label, signature_name)
-        signature, tensors = yield from self._encode(
-            inputs, signature_name, version, version_label, call
-        )
-        for name, tensor in tensors.items():
-            request.inputs[name].CopyFrom(tensor)
+        names = tuple(output_filter)
+        asked = (signature_name, version, version_label, names)
+        encoder = self._encoders.get(asked)
+        request: Any = None if encoder is None else encoder.encode(inputs)
+        signature = None if encoder is None else encoder.signature
+        if request is None:
+            request = wire.PredictRequest(output_filter=names)
+            self._fill_spec(request.model_spec, version, version_label, signature_name)
+            start = request.SerializeToString()
+            signature, tensors = yield from self._encode(
+                inputs, signature_name, version, version_label, call
+            )
+            for name, tensor in tensors.items():
+                request.inputs[name].CopyFrom(tensor)
+            self._keep_encoder(asked, start, signature)
         response = yield from self._ask("Predict", request, call, signature)
         self._forget_metadata_of_other(response.model_spec, version, version_label)
         try:
@@ -309,6 +331,16 @@ class Conversations:
         except errors.InputError as error:
             raise self._input_error(error) from error
 
+    def _keep_encoder(self, asked: Hashable, start: bytes, signature: metadata.Signature) -> None:
+        """Keeps what writes further requests of this kind; JSON needs the messages themselves."""
+        if self._settings.is_rest:
+            return
+        if len(self._encoders) >= _MAX_ENCODERS:
+            self._encoders.clear()
+        self._encoders[asked] = predict_bytes.PredictEncoder(
+            start, signature, self._settings.check_shapes
+        )
+
     def _remembered(
         self,
         names: Iterable[str],
@@ -330,6 +362,7 @@ class Conversations:
         self._fill_spec(request.model_spec, version, version_label)
         found = yield from self._ask_metadata(request, call)
         self._metadata[version, version_label] = found
+        self._encoders.clear()
         return found
 
     def _ask_metadata(
@@ -361,6 +394,7 @@ class Conversations:
             return  # REST does not say
         if remembered is not None and remembered.version != spec.version.value:
             self._metadata.pop((version, version_label), None)
+            self._encoders.clear()
 
     def _fill_spec(
         self,

@@ -4,7 +4,7 @@ A value is only changed where nothing is lost: whole floats become integers, int
 0 and 1 become bools, float64 is rounded to the model's float type. Text is never read as a number.
 """
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 from google.protobuf import message
 import numpy as np
@@ -72,6 +72,28 @@ def _encode(spec: metadata.TensorSpec, value: Any) -> Any:
         raise errors.InputError(f"Input {spec.name!r} takes {spec.dtype}: {reason}.") from error
 
 
+def fitting_array(
+    spec: metadata.TensorSpec, value: Any, check_shapes: bool = True
+) -> Optional[np.ndarray]:
+    """Returns value as the array of numbers that an input takes, its memory being what travels.
+
+    Returns:
+        None if there is none: strings, other ways to travel, or a value that does not fit.
+    """
+    data_type = wire.base_data_type(spec.data_type)
+    try:
+        dtype = wire.numpy_dtype(data_type)
+        found = wire.memory_field(dtype)
+        if found is None or found[0] != data_type:
+            return None
+        array = to_numbers(value, dtype)
+        if check_shapes:
+            _check_shape(spec, list(array.shape))
+    except ValueError:
+        return None
+    return array
+
+
 def to_numbers(value: Any, dtype: np.dtype) -> np.ndarray:
     """Returns numbers as an array of dtype, same shape, without losing any.
 
@@ -88,7 +110,9 @@ def to_numbers(value: Any, dtype: np.dtype) -> np.ndarray:
         raise ValueError(f"rows of different lengths or mixed types ({error})") from error
     if array.dtype.kind not in "biufc" and array.dtype.name != "bfloat16":
         raise ValueError(_first_non_number(np.asarray(value, dtype=object)))
-    if dtype.kind == "c" or array.dtype == dtype:
+    if array.dtype == dtype:
+        return array
+    if dtype.kind == "c":
         return array.astype(dtype)
     if array.dtype.kind == "c":
         raise ValueError("complex numbers do not fit")

@@ -100,11 +100,16 @@ def _stubs(channel: Any) -> dict[str, Any]:
     return {
         name: channel.unary_unary(
             method.path,
-            request_serializer=method.request.SerializeToString,
+            request_serializer=_serialize,
             response_deserializer=method.response.FromString,
         )
         for name, method in wire.METHODS.items()
     }
+
+
+def _serialize(request: Any) -> bytes:
+    """Returns the bytes of a request, which may be bytes already."""
+    return request if type(request) is bytes else request.SerializeToString()
 
 
 def _open(kind: Any, address: str, settings: settings_lib.ClientSettings) -> Any:

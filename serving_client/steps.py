@@ -20,7 +20,7 @@ class Send(NamedTuple):
     Attributes:
         address: One of the settings' addresses.
         method: Name of the call, a key of `wire.METHODS`.
-        request: The message to send.
+        request: The message to send; over gRPC also its bytes.
         timeout_secs: What is left for it, in seconds.
         headers: To send with it, on top of the settings'.
         compression: Of the request; one of `settings.COMPRESSIONS`.

@@ -82,6 +82,7 @@ TensorError = tensors.TensorError
 base_data_type = tensors.base_data_type
 data_type_name = tensors.data_type_name
 data_type_of = tensors.data_type_of
+memory_field = tensors.memory_field
 numpy_dtype = tensors.numpy_dtype
 to_array = tensors.to_array
 to_tensor_proto = tensors.to_tensor_proto

@@ -7,13 +7,14 @@ import socket
 from export import errors
 
 
-def bind(host: str, port: int, flag: str) -> socket.socket:
+def bind(host: str, port: int, flag: str, shared: bool = False) -> socket.socket:
     """A socket bound to the port, not listening yet; port 0 picks a free one.
 
     Args:
         host: name or address to listen on.
         port: the port.
         flag: name of the flag that chose it, for the sentence.
+        shared: whether other sockets that are shared, too, may have the same port.
 
     Raises:
         errors.ServableError: `UNAVAILABLE`; the port is in use, or may not be used.
@@ -26,6 +27,8 @@ def bind(host: str, port: int, flag: str) -> socket.socket:
         try:
             # As gRPC does: a port whose last connections are still closing is free.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             bound.bind(address)
         except BaseException:
             bound.close()

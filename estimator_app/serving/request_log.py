@@ -175,10 +175,12 @@ class RequestLog:
         Args:
             kind: field of a PredictionLog.
             request: a message, not changed any more.
-            response: its answer, likewise.
+            response: its answer, likewise; of Predict as bytes.
         """
         if random.random() >= self.config.sampling_rate:
             return
+        if isinstance(response, bytes):
+            response = wire.PredictResponse.FromString(response)
         size = request.ByteSize() + response.ByteSize() + _ENTRY_BYTES
         with self._lock:
             full = self._waiting_bytes and self._waiting_bytes + size > self._max_waiting_bytes

@@ -104,11 +104,13 @@ class ModelServer:
         self._grpc_tls = credentials.read(self.settings.ssl_config_file)
         self._rest_tls = credentials.read(self.settings.rest_api_ssl_config_file)
         if self.settings.listens_on_tcp:
-            ports.bind(host, self.settings.port, "port").close()
+            ports.bind(host, self.settings.port, "port", self.settings.reuse_port).close()
         if self.settings.grpc_socket_path:
             transport.claim_socket(self.settings.grpc_socket_path)
         if self.settings.rest_api_port > 0:
-            ports.bind(host, self.settings.rest_api_port, "rest_api_port").close()
+            ports.bind(
+                host, self.settings.rest_api_port, "rest_api_port", self.settings.reuse_port
+            ).close()
         if self.settings.rest_api_port:
             self._metrics_path = monitoring.prometheus_path(self.settings.monitoring_config_file)
         try:
@@ -250,6 +252,7 @@ class ModelServer:
             self._counted,
             self._logs,
             settings.enable_serialization_as_tensor_content,
+            is_alone=not settings.reuse_port,
         )
         if settings.enable_profiler:
             handlers.append(profiler.generic_handler())
@@ -284,7 +287,9 @@ class ModelServer:
                 else None
             ),
         )
-        bound = ports.bind(settings.host, max(settings.rest_api_port, 0), "rest_api_port")
+        bound = ports.bind(
+            settings.host, max(settings.rest_api_port, 0), "rest_api_port", settings.reuse_port
+        )
         ssl_context = None if self._rest_tls is None else self._rest_tls.ssl_context()
         self._rest = rest_server.RestServer(
             site,

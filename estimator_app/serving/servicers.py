@@ -34,6 +34,7 @@ def generic_handlers(
     counted: request_metrics.RequestMetrics,
     logs: request_log.RequestLogs,
     as_tensor_content: bool = False,
+    is_alone: bool = True,
 ) -> list[grpc.GenericRpcHandler]:
     """What a gRPC server needs in order to answer from `table`.
 
@@ -42,11 +43,12 @@ def generic_handlers(
         counted: where calls count.
         logs: where calls are logged.
         as_tensor_content: see PredictionService.
+        is_alone: see ModelService.
     """
     methods: dict[str, Callable[[Any, int], Any]] = counted.counted_rpcs(
         {
             **logs.logged_rpcs(PredictionService(table, as_tensor_content).methods()),
-            **ModelService(table).methods(),
+            **ModelService(table, is_alone).methods(),
         }
     )
     handlers = []
@@ -178,8 +180,15 @@ class PredictionService:
 class ModelService:
     """What is known of the models themselves."""
 
-    def __init__(self, table: model_table.ModelTable) -> None:
+    def __init__(self, table: model_table.ModelTable, is_alone: bool = True) -> None:
+        """Answers from `table`.
+
+        Args:
+            table: the models.
+            is_alone: whether no other process answers on the same port; a reload would reach one of them.
+        """
         self._table = table
+        self._is_alone = is_alone
 
     def methods(self) -> dict[str, Callable[[Any, int], Any]]:
         """RPC name -> method."""
@@ -213,6 +222,13 @@ class ModelService:
             raise errors.invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
+            )
+        if not self._is_alone:
+            raise errors.ServableError(
+                errors.Code.FAILED_PRECONDITION,
+                "Expected one process for HandleReloadConfigRequest, found several on one port. "
+                "Change the file of --model_config_file, which all of them read again with "
+                "--model_config_file_poll_wait_seconds.",
             )
         self._table.reload(request.config, timeout_ms / 1e3 if timeout_ms else None)
         response = wire.ReloadConfigResponse()

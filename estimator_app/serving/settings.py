@@ -18,6 +18,8 @@ class ServerSettings:
 
     Attributes:
         host: address to listen on. The stock server listens on all of them (`0.0.0.0`).
+        num_processes: how many processes share the ports.
+        reuse_port: whether other servers that say so, too, may listen on the same ports.
         port: gRPC port; 0 picks a free one, or turns TCP off if there is a socket.
         grpc_socket_path: Unix socket to listen on as well; empty for none.
         grpc_channel_arguments: `name=value` pairs with commas between them, for gRPC's own server.
@@ -91,6 +93,8 @@ class ServerSettings:
     """
 
     host: str = "127.0.0.1"
+    num_processes: int = 1
+    reuse_port: bool = False
     port: int = 8500
     grpc_socket_path: str = ""
     grpc_channel_arguments: str = ""
@@ -175,6 +179,12 @@ class ServerSettings:
             "0 or more",
             self.model_config_file_poll_wait_seconds,
         )
+        _require(self.num_processes >= 1, "num_processes", "1 or more", self.num_processes)
+        if self.num_processes > 1 and self.grpc_socket_path:
+            raise ValueError(
+                "Expected no --grpc_socket_path with --num_processes above 1, found "
+                f"{self.grpc_socket_path}. Processes cannot share a Unix socket; let them share a port."
+            )
         _require(0 <= self.port <= _MAX_PORT, "port", f"0 to {_MAX_PORT}", self.port)
         _require(
             -1 <= self.rest_api_port <= _MAX_PORT,

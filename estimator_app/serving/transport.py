@@ -16,8 +16,6 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
     # As large as the wire allows, in both directions (TF Serving: server.cc).
     ("grpc.max_receive_message_length", 2**31 - 1),
     ("grpc.max_send_message_length", -1),
-    # Two servers on one port would share the calls at random; the second one must be refused.
-    ("grpc.so_reuseport", 0),
 )
 # These wait for a model or for a time, not for a processor.
 _WAITING = frozenset(
@@ -47,8 +45,10 @@ class GrpcListener:
         """
         threads = settings.grpc_max_threads or 4 * (os.cpu_count() or 1)
         self._pool = call_pool.CallPool(threads)
+        # Two servers on one port would share the calls at random; the second one must be refused.
+        shared = [("grpc.so_reuseport", int(settings.reuse_port))]
         # Of an argument that is there twice gRPC would take the first.
-        options = dict([*_OPTIONS, *settings.channel_arguments()])
+        options = dict([*_OPTIONS, *shared, *settings.channel_arguments()])
         counted = [call_pool.CountedHandler(each, self._pool, _WAITING) for each in handlers]
         self.server = grpc.server(self._pool, handlers=counted, options=list(options.items()))
         self._tls = tls
