@@ -1,6 +1,6 @@
 """Runs every benchmark, one after the other: `make bench`."""
 
-from benchmarks import client_speed, formats_speed, input_speed, memory, quality
+from benchmarks import batching_speed, client_speed, formats_speed, input_speed, memory, quality
 
 
 def main() -> None:
@@ -10,6 +10,7 @@ def main() -> None:
     quality.main()
     memory.main()
     client_speed.main()
+    batching_speed.main()
 
 
 if __name__ == "__main__":

@@ -107,6 +107,26 @@ def test_large_request_is_split_and_joined():
     assert answer.tolist() == [[2], [4], [6], [8], [10]]
 
 
+def test_under_load_every_request_gets_its_own_rows():
+    session = _Session()
+    parameters = {"max_batch_size": 9, "max_execution_batch_size": 4, "num_batch_threads": 3}
+
+    def ask(number):
+        start = 0
+        for rows in (1, 5, 9, 2, 0, 3, 7) * 5:
+            given = np.arange(start, start + rows).reshape(-1, 1) + 1000 * number
+            y, z = batched({"x:0": given}, ["y:0", "z:0"], 60_000)
+            np.testing.assert_array_equal(y, given * 2)
+            np.testing.assert_array_equal(z, -given)
+            start += rows
+
+    with _batched(
+        session, enable_large_batch_splitting=True, max_enqueued_batches=100, **parameters
+    ) as (batched, _), futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8), timeout=_WAIT_SECS))
+    assert max(len(rows) for rows, _, _ in session.runs) <= 4
+
+
 def test_batch_may_take_as_long_as_the_last_of_its_requests():
     session = _Session()
     with _batched(session, max_batch_size=2, batch_timeout_micros=_LONG_MICROS) as (batched, _):
