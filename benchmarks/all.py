@@ -1,6 +1,14 @@
 """Runs every benchmark, one after the other: `make bench`."""
 
-from benchmarks import batching_speed, client_speed, formats_speed, input_speed, memory, quality
+from benchmarks import (
+    batching_speed,
+    client_speed,
+    formats_speed,
+    input_speed,
+    memory,
+    model_memory,
+    quality,
+)
 
 
 def main() -> None:
@@ -9,6 +17,7 @@ def main() -> None:
     formats_speed.main()
     quality.main()
     memory.main()
+    model_memory.main()
     client_speed.main()
     batching_speed.main()
 

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from absl import app, flags
 
 from estimator_app import program
+from estimator_app.serving import memory
 from estimator_app.serving import settings as serving_settings
 
 _DEFAULTS = serving_settings.ServerSettings
@@ -177,6 +178,22 @@ flags.DEFINE_float(
     _DEFAULTS.settle_secs,
     "Load a version once it has a SavedModel and its files have not changed for so many seconds; "
     "0 loads it as soon as its directory is there. (Addition.)",
+)
+flags.DEFINE_bool(
+    "lazy_loading",
+    _DEFAULTS.lazy_loading,
+    "Open the ports at once, and load a version when it is first asked. (Addition.)",
+)
+flags.DEFINE_integer(
+    "model_memory_limit_mb",
+    _DEFAULTS.model_memory_limit_mb,
+    "MiB that versions loaded so may take, by the sizes of their files; the one that was asked longest "
+    "ago goes first. 0 for no limit. (Addition.)",
+)
+flags.DEFINE_bool(
+    "enable_model_list",
+    _DEFAULTS.enable_model_list,
+    "List all models and versions at GET /v1/models, and as metadata field model_status. (Addition.)",
 )
 flags.DEFINE_float(
     "forget_ended_secs",
@@ -344,6 +361,9 @@ _GROUPS = {
         "flush_filesystem_caches",
         "settle_secs",
         "forget_ended_secs",
+        "lazy_loading",
+        "model_memory_limit_mb",
+        "enable_model_list",
         "saved_model_tags",
         "enable_model_warmup",
         "num_request_iterations_for_warmup",
@@ -422,6 +442,7 @@ def main(argv: list[str]) -> int:
     # Before any thread is there, so that all of them leave the signals to _stop_on_signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    memory.use_system_allocator(os.environ)
     # TensorFlow comes with these, and takes seconds.
     with program.quiet_native_start():
         from estimator_app.serving import open_files, ports, server
@@ -442,7 +463,8 @@ def main(argv: list[str]) -> int:
         line = f"gRPC {', '.join(model_server.grpc_addresses)}"
         if model_server.rest_port is not None:
             line += f", REST {ports.address(settings.host, model_server.rest_port)}"
-        print(f"Serving {_served(model_server.available())}: {line}", flush=True)
+        when = ", loaded when first asked" if settings.lazy_loading else ""
+        print(f"Serving {_served(model_server.answering())}{when}: {line}", flush=True)
         try:
             _write_port_file(port_file, _chosen(model_server))
         except OSError as error:

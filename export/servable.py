@@ -19,6 +19,7 @@ from typing import Any, Callable, Hashable, Iterator, Mapping, NamedTuple, Proto
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.client import pywrap_tf_session
+from tensorflow.python.framework import ops
 
 from export import checks, errors, example_features, signatures, small_runs
 
@@ -118,7 +119,7 @@ class Servable:
         self._tensors: dict[str, tuple[Any, Any]] = {}
         self._questions: dict[Hashable, _Question] = {}
         self._small_runs = small_runs.SmallRuns(meta_graph.graph_def)
-        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
+        self._session: Any = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
         try:
             loader.load(self._session, sorted(tags))
             # A graph without variables, tables and assets has not reached the runtime yet.
@@ -258,6 +259,13 @@ class Servable:
         if self._wrapped is not None:
             self._wrapped.close()
         self._session.close()
+
+    def free(self) -> None:
+        """Frees what a closed model still holds: its variables, and its graph without the garbage collector."""
+        graph = self._session.graph
+        self._tensors.clear()
+        self._session = None
+        ops.dismantle_graph(graph)
 
     def _run_examples(
         self, feeds: set[str], examples: Sequence[bytes], fetches: list[str], timeout_ms: int

@@ -142,6 +142,12 @@ class AsyncPredictionClient:
         """Returns the state of one version, or of all that the server has seen, newest first."""
         return await self._run(self._conversations.model_status(version, options))
 
+    async def list_models(
+        self, **options: Unpack[conversations.CallOptions]
+    ) -> dict[str, list[metadata.VersionStatus]]:
+        """Returns the states of every model's versions, by the model's name, as PredictionClient does."""
+        return await self._run(self._conversations.list_models(options))
+
     async def reload_config(
         self, config: Any, **options: Unpack[conversations.CallOptions]
     ) -> None:

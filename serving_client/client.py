@@ -183,6 +183,15 @@ class PredictionClient:
         """Returns the state of one version, or of all that the server has seen, newest first."""
         return self._run(self._conversations.model_status(version, options))
 
+    def list_models(
+        self, **options: Unpack[conversations.CallOptions]
+    ) -> dict[str, list[metadata.VersionStatus]]:
+        """Returns the states of every model's versions, by the model's name, whatever this client's model is.
+
+        For `estimator-serve --enable_model_list`; other servers refuse it.
+        """
+        return self._run(self._conversations.list_models(options))
+
     def reload_config(self, config: Any, **options: Unpack[conversations.CallOptions]) -> None:
         """Replaces the servers' configuration: which models are served, and which of their versions.
 

@@ -233,6 +233,18 @@ class Conversations:
         response = yield from self._ask("GetModelStatus", request, self._options(options))
         return metadata.from_status_response(response)
 
+    def list_models(
+        self, options: CallOptions
+    ) -> steps.Conversation[dict[str, list[metadata.VersionStatus]]]:
+        """Gives the states of all versions of all models."""
+        request = wire.GetModelMetadataRequest(metadata_field=[wire.MODEL_STATUS])
+        request.model_spec.SetInParent()
+        response = yield from self._ask("GetModelMetadata", request, self._options(options))
+        return {
+            name: metadata.from_status_response(statuses)
+            for name, statuses in wire.unpack_statuses(response).items()
+        }
+
     def reload_config(self, config: Any, options: CallOptions) -> steps.Conversation[None]:
         """Gives every address the same configuration, once."""
         call = self._options(options)

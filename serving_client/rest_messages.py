@@ -60,6 +60,8 @@ def make_request(step: steps.Send) -> tuple[str, str, bytes]:
         RestError: REST has no such call, or no such dtype.
     """
     request = step.request
+    if step.method == "GetModelMetadata" and wire.MODEL_STATUS in request.metadata_field:
+        return "GET", "/v1/models", b""
     if step.method in ("GetModelStatus", "GetModelMetadata"):
         end = "/metadata" if step.method == "GetModelMetadata" else ""
         return "GET", _path(request.model_spec) + end, b""
@@ -225,8 +227,13 @@ def _read_status(step: steps.Send, answer: Any) -> Any:
 
 
 def _read_metadata(step: steps.Send, answer: Any) -> Any:
-    del step  # says nothing that is needed here
     response = wire.GetModelMetadataResponse()
+    if wire.MODEL_STATUS in step.request.metadata_field:
+        wire.pack_statuses(
+            response,
+            {entry.pop("name"): _read_status(step, entry) for entry in answer["models"]},
+        )
+        return response
     json_format.ParseDict(answer["model_spec"], response.model_spec, ignore_unknown_fields=True)
     packed = wire.SignatureDefMap()
     found = answer["metadata"][wire.SIGNATURE_DEF]

@@ -155,7 +155,11 @@ METHODS: Mapping[str, Method] = {
 
 # The one metadata field that servers know.
 SIGNATURE_DEF = "signature_def"
-_SIGNATURE_DEF_URL = "type.googleapis.com/" + SignatureDefMap.DESCRIPTOR.full_name
+# The states of all models; `estimator-serve` alone has it.
+MODEL_STATUS = "model_status"
+_URL = "type.googleapis.com/"
+_SIGNATURE_DEF_URL = _URL + SignatureDefMap.DESCRIPTOR.full_name
+_STATUS_URL = _URL + GetModelStatusResponse.DESCRIPTOR.full_name
 
 
 def pack_signatures(response: Any, signatures: Mapping[str, Any]) -> None:
@@ -171,6 +175,28 @@ def pack_signatures(response: Any, signatures: Mapping[str, Any]) -> None:
     field = response.metadata[SIGNATURE_DEF]
     field.type_url = _SIGNATURE_DEF_URL
     field.value = packed.SerializeToString(deterministic=True)
+
+
+def pack_statuses(response: Any, statuses: Mapping[str, Any]) -> None:
+    """Puts the states of models into a GetModelMetadataResponse.
+
+    Args:
+        response: A GetModelMetadataResponse.
+        statuses: A GetModelStatusResponse by the model's name.
+    """
+    for name, status in statuses.items():
+        field = response.metadata[name]
+        field.type_url = _STATUS_URL
+        field.value = status.SerializeToString()
+
+
+def unpack_statuses(response: Any) -> dict[str, Any]:
+    """Returns what pack_statuses put in, sorted by the models' names."""
+    return {
+        name: GetModelStatusResponse.FromString(field.value)
+        for name, field in sorted(response.metadata.items())
+        if field.type_url == _STATUS_URL
+    }
 
 
 def unpack_signatures(response: Any) -> dict[str, Any]:

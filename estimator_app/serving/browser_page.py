@@ -7,7 +7,7 @@ import importlib.resources
 import json
 from typing import Any
 
-from estimator_app.serving import metrics, model_table, models, request_metrics, servicers
+from estimator_app.serving import metrics, model_table, models, request_metrics, status
 from export import errors
 
 # path -> file, its type.
@@ -67,19 +67,19 @@ class BrowserPage:
         return [
             {
                 # As text: a browser's numbers end at 2 ** 53.
-                "version": str(status.version),
-                "state": status.state.name,
-                "error": servicers.printable(str(status.error)) if status.error else "",
-                "features": self._features(name, status),
+                "version": str(seen.version),
+                "state": seen.state.name,
+                "error": status.printable(str(seen.error)) if seen.error else "",
+                "features": self._features(name, seen),
             }
-            for status in statuses
+            for seen in statuses
         ]
 
-    def _features(self, name: str, status: models.VersionStatus) -> dict[str, Any]:
-        if status.state is not models.State.AVAILABLE:
+    def _features(self, name: str, seen: models.VersionStatus) -> dict[str, Any]:
+        if seen.state is not models.State.AVAILABLE:
             return {}
         try:
-            with self._table.acquire(name, status.version) as (_, model):
+            with self._table.acquire(name, seen.version) as (_, model):
                 features = model.example_features
         except errors.ServableError:  # it has gone meanwhile
             return {}

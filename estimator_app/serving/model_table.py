@@ -128,10 +128,20 @@ class ModelTable:
         """Model -> its versions that answer now, highest first."""
         return {name: model.available for name, model in self._models.items()}
 
+    def answering(self) -> dict[str, list[int]]:
+        """Model -> its versions that answer, if need be once they are loaded, highest first."""
+        return {name: model.answering for name, model in self._models.items()}
+
     def acquire(
-        self, name: str, version: int | None = None, label: str | None = None
+        self, name: str, version: int | None = None, label: str | None = None, timeout_ms: int = 0
     ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable]]:
         """Holds the version that a request asks for; see models.ServedModel.acquire.
+
+        Args:
+            name: of the model.
+            version: its number; None for the highest that is available, or for that of the label.
+            label: of the version; None for none.
+            timeout_ms: how long the version may take to load, in milliseconds; 0 for without limit.
 
         Raises:
             errors.ServableError: there is no such model, version or label.
@@ -145,7 +155,7 @@ class ModelTable:
         model = self._models.get(name)
         if model is None:
             raise models.not_found(name, version)
-        return model.acquire(version)
+        return model.acquire(version, timeout_ms / 1e3 if timeout_ms else None)
 
     def statuses(self, name: str, version: int | None = None) -> list[models.VersionStatus]:
         """The states of a model's versions (TF Serving: get_model_status_impl.cc).
@@ -161,6 +171,10 @@ class ModelTable:
                 errors.Code.NOT_FOUND, f"Could not find {what} of model {name}"
             )
         return found
+
+    def all_statuses(self) -> dict[str, list[models.VersionStatus]]:
+        """Model -> the states of its versions, highest first, for the models of the config."""
+        return {name: model.statuses() for name, model in self._models.items()}
 
     def begin_stop(self) -> None:
         """Takes no more configs, and lets those end that wait for a model."""
@@ -184,7 +198,7 @@ class ModelTable:
         """
         for name, labels in wanted.items():
             model = self._models.get(name)
-            available = model.available if model is not None else []
+            available = model.answering if model is not None else []
             for label, version in sorted(labels.items()):
                 moves = self.labels(name).get(label, version) != version
                 if (moves or not self._labels_for_unavailable) and version not in available:

@@ -16,7 +16,7 @@ from typing import Callable, Iterator
 
 import tensorflow as tf
 
-from estimator_app.serving import complete_versions, version_policy
+from estimator_app.serving import complete_versions, loaded_versions, memory, version_policy
 from export import errors, servable, versions
 
 _logger = logging.getLogger(__name__)
@@ -52,10 +52,11 @@ class VersionStatus:
 
 @dataclasses.dataclass
 class _Loaded:
-    """A version in memory; `users` counts the requests on it."""
+    """A version in memory; `users` counts the requests on it, `used` is when the last one came or ended."""
 
     version: int
     model: servable.Servable
+    used: float
     users: int = 0
     retired: bool = False
 
@@ -97,6 +98,7 @@ class ServedModel:
         load_fn: Callable[[str], servable.Servable] = servable.Servable,
         load_gate: contextlib.AbstractContextManager[None] = contextlib.nullcontext(),
         unload_fn: Callable[[Callable[[], None]], None] = _at_once,
+        loaded_on_demand: loaded_versions.LoadedVersions | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Remembers what to do; `start` does it.
@@ -116,6 +118,8 @@ class ServedModel:
             load_fn: directory of a version -> what answers.
             load_gate: held during each load; may make it wait for the loads of other models.
             unload_fn: runs the function that unloads a version, at once or later.
+            loaded_on_demand: what versions are in memory of all models that are loaded when they are
+                first asked, as this one is then; None for a model that is loaded as soon as it is there.
             clock: gives the time in seconds.
         """
         self.name = name
@@ -127,12 +131,16 @@ class ServedModel:
         self._load_fn = load_fn
         self._load_gate = load_gate
         self._unload_fn = unload_fn
+        self._on_demand = loaded_on_demand
         self._clock = clock
         # What requests and the watch share.
         self._lock = threading.Lock()
         self._loaded: dict[int, _Loaded] = {}
         self._statuses: dict[int, VersionStatus] = {}
         self._ended: dict[int, float] = {}
+        # Versions that requests wait for, and the end of a try to load one.
+        self._asked: set[int] = set()
+        self._tried = threading.Condition(self._lock)
         # What is wanted, and what has come of it; `None` is a model that is wanted no more.
         self._wanted: tuple[str, version_policy.VersionPolicy] | None = (base_path, policy)
         self._look_now = threading.Event()
@@ -193,9 +201,15 @@ class ServedModel:
 
     @property
     def available(self) -> list[int]:
-        """The versions that answer now, highest first."""
+        """The versions in memory, highest first."""
         with self._lock:
             return sorted(self._loaded, reverse=True)
+
+    @property
+    def answering(self) -> list[int]:
+        """The versions that answer, highest first: those in memory, and those loaded when asked."""
+        with self._lock:
+            return sorted({*self._loaded, *self._dormant()}, reverse=True)
 
     def statuses(self, version: int | None = None) -> list[VersionStatus]:
         """Every version that this process has seen, highest first, or just `version` if seen.
@@ -210,32 +224,53 @@ class ServedModel:
         return [seen[key] for key in sorted(seen, reverse=True)]
 
     @contextlib.contextmanager
-    def acquire(self, version: int | None = None) -> Iterator[tuple[int, servable.Servable]]:
+    def acquire(
+        self, version: int | None = None, timeout_secs: float | None = None
+    ) -> Iterator[tuple[int, servable.Servable]]:
         """Holds a version in memory for the length of one request.
 
         Args:
             version: None for the highest that is available.
+            timeout_secs: how long a version may take that is loaded for this request, in seconds; None
+                for without limit.
 
         Yields:
             the version and its servable.
 
         Raises:
             errors.ServableError: `NOT_FOUND`; it is not available (TF Serving: basic_manager.cc).
+                `DEADLINE_EXCEEDED`, or why its load failed, if it was loaded for this request.
         """
         with self._lock:
+            if self._on_demand is not None:
+                self._wait_for_load(version, timeout_secs)
             wanted = max(self._loaded, default=None) if version is None else version
             loaded = None if wanted is None else self._loaded.get(wanted)
             if loaded is None:
                 raise not_found(self.name, version)
             loaded.users += 1
+            loaded.used = self._clock()
         try:
             yield loaded.version, loaded.model
         finally:
             with self._lock:
                 loaded.users -= 1
+                loaded.used = self._clock()
                 last = loaded.retired and loaded.users == 0
             if last:
                 self._unload_fn(lambda: self._close(loaded))
+
+    def last_used(self, version: int) -> float:
+        """See loaded_versions.Owner."""
+        with self._lock:
+            loaded = self._loaded.get(version)
+            return float("inf") if loaded is None or loaded.users else loaded.used
+
+    def evict(self, version: int) -> None:
+        """See loaded_versions.Owner; the memory is free on return, if no request came meanwhile."""
+        loaded, unused = self._take_away(version)
+        if loaded is not None and unused:
+            self._close(loaded)
 
     def poll_once(self) -> bool:
         """Looks at the base path once, and does what that asks for; each load is tried once.
@@ -255,6 +290,8 @@ class ServedModel:
         self._stopping.set()
         self._settled.set()
         self._look_now.set()
+        with self._lock:
+            self._tried.notify_all()
 
     def stop(self) -> None:
         """Ends the watch and unloads the model; runs under way end as cancelled."""
@@ -316,7 +353,12 @@ class ServedModel:
 
     def _aspire(self, aspired: list[int]) -> None:
         """Notes what to have, highest first; a version that is wanted no more is not tried again."""
-        self._aspired = aspired
+        with self._lock:
+            self._aspired = aspired
+            if self._on_demand is not None:
+                self._note_dormant()
+                self._asked.intersection_update(aspired)
+                self._tried.notify_all()
         for version in [version for version in self._failing if version not in aspired]:
             failing = self._failing.pop(version)
             self._set(VersionStatus(version, State.END, failing.error))
@@ -348,20 +390,34 @@ class ServedModel:
             self._retire(min(spare))
             return True
         now = self._clock()
+        # What is in memory is followed by what replaces it, asked for or not.
+        asked = None if self._on_demand is None or (spare and not served) else set(self._asked)
         for version in self._aspired:
             failing = self._failing.get(version)
             if version in loaded or version in tried or version in self._given_up:
+                continue
+            if asked is not None and version not in asked and failing is None:
                 continue
             if failing is None or failing.due <= now:
                 tried.add(version)
                 self._try_load(version)
                 return True
-        if any(version in loaded or version in self._given_up for version in self._aspired):
+        if self._on_demand is not None or any(
+            version in loaded or version in self._given_up for version in self._aspired
+        ):
             self._settle()
         return False
 
     def _try_load(self, version: int) -> None:
         """Loads a version; after a failure it is due again later, or given up."""
+        try:
+            self._load(version)
+        finally:
+            with self._lock:
+                self._asked.discard(version)
+                self._tried.notify_all()
+
+    def _load(self, version: int) -> None:
         failing = self._failing.pop(version, None)
         if failing is None:
             self._set(VersionStatus(version, State.START))
@@ -370,18 +426,25 @@ class ServedModel:
                 if self._stopping.is_set():
                     return
                 self._set(VersionStatus(version, State.LOADING))
-                model = self._load_fn(versions.path_of(self._base_path, version))
+                path = versions.path_of(self._base_path, version)
+                if self._on_demand is not None:
+                    self._on_demand.admit(self, version, path)
+                model = self._load_fn(path)
         except errors.ServableError as error:
             failure = error
         except BaseException as error:  # also SystemExit: the model must not take the watch with it
             failure = errors.ServableError(errors.Code.INTERNAL, f"{type(error).__name__}: {error}")
         else:
             with self._lock:
-                self._loaded[version] = _Loaded(version, model)
+                self._loaded[version] = _Loaded(version, model, self._clock())
                 self._note(VersionStatus(version, State.AVAILABLE))
             _logger.info("Serving %s version %d", self.name, version)
             return
         _logger.error("Loading %s version %d failed: %s", self.name, version, failure)
+        # The frames that it came through hold what there was of the model.
+        if self._on_demand is not None:
+            self._on_demand.release(self, version)
+        failure.__traceback__ = failure.__cause__ = failure.__context__ = None
         tries_left = self._max_load_retries if failing is None else failing.tries_left
         if tries_left:
             wait = self._load_retry_wait_secs if failing is None else failing.next_wait_secs
@@ -401,19 +464,37 @@ class ServedModel:
 
     def _retire(self, version: int, at_once: bool = False) -> None:
         """Lets a version answer no more, and unloads it when its last request has ended."""
-        with self._lock:
-            loaded = self._loaded.pop(version)
-            loaded.retired = True
-            self._note(VersionStatus(version, State.UNLOADING))
-            unused = loaded.users == 0
+        loaded, unused = self._take_away(version)
+        if loaded is None:
+            return
         if unused:
             self._unload_fn(lambda: self._close(loaded))
         elif at_once:
             loaded.model.close()
 
+    def _take_away(self, version: int) -> tuple[_Loaded | None, bool]:
+        """Lets a version answer no more.
+
+        Returns:
+            the version, None if it does not answer anyway; and whether no request is on it, the last of
+            which would unload it.
+        """
+        with self._lock:
+            loaded = self._loaded.pop(version, None)
+            if loaded is None:
+                return None, False
+            loaded.retired = True
+            unused = loaded.users == 0
+            self._note(VersionStatus(version, State.UNLOADING))
+        if self._on_demand is not None:
+            self._on_demand.release(self, version)
+        return loaded, unused
+
     def _close(self, loaded: _Loaded) -> None:
         try:
             loaded.model.close()
+            loaded.model.free()
+            memory.give_back()
         except Exception:
             _logger.exception("Unloading %s version %d failed", self.name, loaded.version)
         with self._lock:
@@ -421,7 +502,60 @@ class ServedModel:
             status = self._statuses.get(loaded.version)
             if status is not None and status.state == State.UNLOADING:
                 self._note(VersionStatus(loaded.version, State.END))
+                self._note_dormant()
         _logger.info("Unloaded %s version %d", self.name, loaded.version)
+
+    def _dormant(self) -> list[int]:
+        """Versions that a request loads, highest first; the caller holds the lock."""
+        if self._on_demand is None:
+            return []
+        given_up = self._given_up
+        return [one for one in self._aspired if one not in self._loaded and one not in given_up]
+
+    def _note_dormant(self) -> None:
+        """Sets the states of versions that a request loads, and of those that none loads any more; the
+        caller holds the lock."""
+        dormant = self._dormant()
+        for version in dormant:
+            status = self._statuses.get(version)
+            if status is None or status.state == State.END:
+                self._note(VersionStatus(version, State.START))
+        for version, status in list(self._statuses.items()):
+            if status.state == State.START and version not in dormant:
+                self._note(VersionStatus(version, State.END))
+
+    def _wait_for_load(self, version: int | None, timeout_secs: float | None) -> None:
+        """Lets a version be loaded that a request asks for; the caller holds the lock.
+
+        Does nothing if it is in memory, or cannot be loaded. While the newest version replaces one that
+        is in memory, that one answers.
+        """
+        until = None if timeout_secs is None else self._clock() + timeout_secs
+        while not self._stopping.is_set():
+            dormant = self._dormant()
+            wanted = max(dormant, default=None) if version is None else version
+            newer = wanted is not None and all(wanted > loaded for loaded in self._loaded)
+            replaced = any(loaded not in self._aspired for loaded in self._loaded)
+            if wanted not in dormant or (version is None and (replaced or not newer)):
+                return
+            assert wanted is not None
+            failing = self._failing.get(wanted)
+            if failing is not None:
+                raise failing.error
+            self._asked.add(wanted)
+            self._look_now.set()
+            left = None if until is None else until - self._clock()
+            if not self._tried.wait_for(lambda: self._is_decided(wanted), left):
+                raise errors.ServableError(
+                    errors.Code.DEADLINE_EXCEEDED,
+                    f"Version {wanted} of model {self.name} was not loaded in time; it goes on loading",
+                )
+            status = self._statuses.get(wanted)
+            if status is not None and status.error is not None:
+                raise status.error
+
+    def _is_decided(self, version: int) -> bool:
+        return version not in self._asked or self._stopping.is_set()
 
     def _set(self, status: VersionStatus) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ Nothing here knows HTTP beyond that; `rest_server` does. Source: TF Serving's
 http_rest_api_handler.cc, http_rest_api_util.cc and http_server.cc.
 """
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -17,11 +18,12 @@ from estimator_app.serving import (
     json_outputs,
     json_tensors,
     json_text,
+    model_list,
     model_table,
     request_metrics,
     servicers,
 )
-from export import errors, signatures
+from export import errors, servable, signatures
 from serving_client import wire
 
 _PREDICTION = re.compile(
@@ -32,6 +34,7 @@ _STATUS = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?(?:/(metadata))?",
     re.IGNORECASE | re.ASCII,
 )
+_LIST_PATH = "/v1/models"
 _HTTP_STATUS = {
     errors.Code.OK: 200,
     errors.Code.INVALID_ARGUMENT: 400,
@@ -75,14 +78,16 @@ class RestApi:
         table: model_table.ModelTable,
         counted: request_metrics.RequestMetrics,
         timeout_ms: int,
+        listed: model_list.ModelList | None = None,
     ) -> None:
         """Serves the models of `table`; a run may take `timeout_ms` milliseconds.
 
-        Requests count in `counted`.
+        Requests count in `counted`. `listed` answers `GET /v1/models`, which is refused without it.
         """
         self._table = table
         self._counted = counted
         self._timeout_ms = timeout_ms
+        self._listed = listed
         self._prediction = servicers.PredictionService(table)
         self._status = servicers.ModelService(table)
 
@@ -108,6 +113,8 @@ class RestApi:
             name, version, label, verb = match.groups()
             spec = _spec(name, version, label)
             call.model_name = spec.name
+            if method == "GET" and self._listed is not None and path.lower() == _LIST_PATH:
+                return _list_text(self._listed)
             if method == "GET":
                 return self._describe(spec, verb)
             if verb in ("predict", "classify", "regress"):
@@ -115,10 +122,15 @@ class RestApi:
                 return getattr(self, f"_{verb}")(spec, json_text.parse_object(body))
         raise errors.invalid_argument(f"Malformed request: {method} {path}")
 
+    def _acquire(
+        self, spec: "_Spec"
+    ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable]]:
+        return self._table.acquire(spec.name, spec.version, spec.label, self._timeout_ms)
+
     def _predict(self, spec: "_Spec", body: dict[str, Any]) -> str:
         name = json_tensors.signature_name(body)
         key = name or signatures.DEFAULT_NAME
-        with self._table.acquire(spec.name, spec.version, spec.label) as (_, model):
+        with self._acquire(spec) as (_, model):
             if key not in model.signatures:
                 raise errors.invalid_argument(
                     f'Serving signature name: "{key}" not found in signature def'
@@ -135,14 +147,14 @@ class RestApi:
     def _classify(self, spec: "_Spec", body: dict[str, Any]) -> str:
         name = json_tensors.signature_name(body)
         examples = json_examples.read_examples(body)
-        with self._table.acquire(spec.name, spec.version, spec.label) as (_, model):
+        with self._acquire(spec) as (_, model):
             labels, scores = model.classify(examples, name, self._timeout_ms)
         return json_examples.write_classes(servicers.class_rows(labels, scores))
 
     def _regress(self, spec: "_Spec", body: dict[str, Any]) -> str:
         name = json_tensors.signature_name(body)
         examples = json_examples.read_examples(body)
-        with self._table.acquire(spec.name, spec.version, spec.label) as (_, model):
+        with self._acquire(spec) as (_, model):
             values = model.regress(examples, name, self._timeout_ms)
         return json_examples.write_values(values)
 
@@ -156,7 +168,7 @@ class RestApi:
             return json.dumps(_as_json(self._status.get_model_status(request, 0)), indent=1)
         request = wire.GetModelMetadataRequest(metadata_field=[wire.SIGNATURE_DEF])
         spec.fill(request.model_spec)
-        response = self._prediction.get_model_metadata(request, 0)
+        response = self._prediction.get_model_metadata(request, self._timeout_ms)
         definitions = wire.SignatureDefMap.FromString(response.metadata[wire.SIGNATURE_DEF].value)
         return json.dumps(
             {
@@ -165,6 +177,12 @@ class RestApi:
             },
             indent=1,
         )
+
+
+def _list_text(listed: model_list.ModelList) -> str:
+    """`{"models": [{"name", "model_version_status": [...]}]}`."""
+    models = [{"name": name, **_as_json(status)} for name, status in listed.statuses().items()]
+    return json.dumps({"models": models}, indent=1)
 
 
 def error_answer(error: errors.ServableError) -> Answer:

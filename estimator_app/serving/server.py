@@ -20,7 +20,9 @@ from estimator_app.serving import (
     config_poller,
     credentials,
     load_threads,
+    loaded_versions,
     model_config,
+    model_list,
     model_table,
     models,
     monitoring,
@@ -61,6 +63,11 @@ class ModelServer:
         self._counted = request_metrics.RequestMetrics()
         self.grpc_addresses: list[str] = []
         self._load_gate = load_threads.LoadGate(settings.num_load_threads)
+        self._on_demand = (
+            loaded_versions.LoadedVersions(settings.model_memory_limit_mb)
+            if settings.lazy_loading
+            else None
+        )
         self._unload_threads = load_threads.UnloadThreads(settings.num_unload_threads)
         self._logs = request_log.RequestLogs(settings.request_log_max_files)
         self._counted.others.append(self._logs.count)
@@ -84,6 +91,10 @@ class ModelServer:
     def available(self) -> dict[str, list[int]]:
         """Model -> its versions that answer now, highest first."""
         return self._table.available()
+
+    def answering(self) -> dict[str, list[int]]:
+        """Model -> its versions that answer, if need be once they are loaded, highest first."""
+        return self._table.answering()
 
     def start(self) -> bool:
         """Loads the models, then opens the ports. Waits without limit for a first version of each.
@@ -208,6 +219,7 @@ class ModelServer:
             forget_ended_secs=settings.forget_ended_secs,
             load_gate=self._load_gate,
             unload_fn=self._unload_threads,
+            loaded_on_demand=self._on_demand,
             load_fn=load_fn,
         )
 
@@ -245,6 +257,9 @@ class ModelServer:
             # Without waiting for new models: the next change of the file may be its correction.
             self._poller = config_poller.ConfigPoller(wait_secs, self._apply_config)
 
+    def _listed(self) -> model_list.ModelList | None:
+        return model_list.ModelList(self._table) if self.settings.enable_model_list else None
+
     def _open(self) -> None:
         settings = self.settings
         handlers = servicers.generic_handlers(
@@ -253,6 +268,7 @@ class ModelServer:
             self._logs,
             settings.enable_serialization_as_tensor_content,
             is_alone=not settings.reuse_port,
+            listed=self._listed(),
         )
         if settings.enable_profiler:
             handlers.append(profiler.generic_handler())
@@ -277,7 +293,9 @@ class ModelServer:
         from estimator_app.serving import browser_page, rest, rest_server, rest_site
 
         site = rest_site.RestSite(
-            rest.RestApi(self._table, self._counted, settings.rest_api_timeout_in_ms),
+            rest.RestApi(
+                self._table, self._counted, settings.rest_api_timeout_in_ms, self._listed()
+            ),
             self._counted,
             metrics_path=self._metrics_path,
             cors=settings.rest_api_enable_cors_support,

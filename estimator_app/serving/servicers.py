@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import grpc
 import numpy as np
 
-from estimator_app.serving import model_table, request_log, request_metrics, status
+from estimator_app.serving import model_list, model_table, request_log, request_metrics, status
 from export import checks, errors, servable, signatures
 from serving_client import tensor_bytes, wire
 
@@ -24,7 +24,7 @@ class Models(Protocol):
     """Finds the version that a request asks for, as model_table.ModelTable does."""
 
     def acquire(
-        self, name: str, version: int | None = None, label: str | None = None
+        self, name: str, version: int | None = None, label: str | None = None, timeout_ms: int = 0
     ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable]]:
         """Holds a version for the length of one request."""
 
@@ -35,6 +35,7 @@ def generic_handlers(
     logs: request_log.RequestLogs,
     as_tensor_content: bool = False,
     is_alone: bool = True,
+    listed: model_list.ModelList | None = None,
 ) -> list[grpc.GenericRpcHandler]:
     """What a gRPC server needs in order to answer from `table`.
 
@@ -44,6 +45,7 @@ def generic_handlers(
         logs: where calls are logged.
         as_tensor_content: see PredictionService.
         is_alone: see ModelService.
+        listed: what answers GetModelMetadata of all models; None refuses it.
     """
     methods: dict[str, Callable[[Any, int], Any]] = counted.counted_rpcs(
         {
@@ -51,6 +53,8 @@ def generic_handlers(
             **ModelService(table, is_alone).methods(),
         }
     )
+    if listed is not None:
+        methods["GetModelMetadata"] = listed.beside(methods["GetModelMetadata"])
     handlers = []
     for service, calls in wire.SERVICES.items():
         behaviors = {
@@ -96,7 +100,7 @@ class PredictionService:
     def predict(self, request: Any, timeout_ms: int) -> Any:
         """PredictRequest -> the bytes of a PredictResponse (predict_util.cc)."""
         spec = _model_spec(request)
-        with self._table.acquire(*_wanted(spec)) as (version, model):
+        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model):
             outputs = model.predict(
                 _Tensors(request.inputs), spec.signature_name, request.output_filter, timeout_ms
             )
@@ -107,7 +111,7 @@ class PredictionService:
     def classify(self, request: Any, timeout_ms: int) -> Any:
         """ClassificationRequest -> ClassificationResponse (classification_service.cc)."""
         spec = _model_spec(request)
-        with self._table.acquire(*_wanted(spec)) as (version, model):
+        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model):
             examples = serialized_examples(request.input)
             labels, scores = model.classify(examples, spec.signature_name, timeout_ms)
         response = wire.ClassificationResponse()
@@ -118,7 +122,7 @@ class PredictionService:
     def regress(self, request: Any, timeout_ms: int) -> Any:
         """RegressionRequest -> RegressionResponse (regression_service.cc)."""
         spec = _model_spec(request)
-        with self._table.acquire(*_wanted(spec)) as (version, model):
+        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model):
             examples = serialized_examples(request.input)
             values = model.regress(examples, spec.signature_name, timeout_ms)
         response = wire.RegressionResponse()
@@ -133,7 +137,7 @@ class PredictionService:
         """
         specs = [task.model_spec for task in request.tasks]
         first = specs[0] if specs else wire.ModelSpec()
-        with self._table.acquire(*_wanted(first)) as (version, model):
+        with self._table.acquire(*_wanted(first), timeout_ms) as (version, model):
             tasks = [
                 checks.Task(
                     task.model_spec.name,
@@ -156,7 +160,6 @@ class PredictionService:
 
     def get_model_metadata(self, request: Any, timeout_ms: int) -> Any:
         """GetModelMetadataRequest -> GetModelMetadataResponse (get_model_metadata_impl.cc)."""
-        del timeout_ms  # Nothing runs.
         spec = _model_spec(request)
         if not request.metadata_field:
             raise errors.invalid_argument(
@@ -165,7 +168,7 @@ class PredictionService:
         for field in request.metadata_field:
             if field != wire.SIGNATURE_DEF:
                 raise errors.invalid_argument(f"Metadata field {field} is not supported")
-        with self._table.acquire(*_wanted(spec)) as (version, model):
+        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model):
             definitions = model.signature_def_map_bytes
         response = wire.GetModelMetadataResponse()
         response.model_spec.name = spec.name
@@ -206,10 +209,7 @@ class ModelService:
         spec = _model_spec(request)
         version = spec.version.value if spec.HasField("version") else None
         response = wire.GetModelStatusResponse()
-        for seen in self._table.statuses(spec.name, version):
-            entry = response.model_version_status.add(version=seen.version, state=int(seen.state))
-            entry.status.error_code = int(seen.error.code) if seen.error else 0
-            entry.status.error_message = printable(seen.error.message) if seen.error else ""
+        model_list.fill_statuses(response, self._table.statuses(spec.name, version))
         return response
 
     def handle_reload_config_request(self, request: Any, timeout_ms: int) -> Any:
@@ -290,11 +290,6 @@ def class_rows(
         [(label.decode("utf-8", "replace"), score) for label, score in zip(labels_row, scores_row)]
         for labels_row, scores_row in rows
     ]
-
-
-def printable(message: str) -> str:
-    """The message with bytes that are not UTF-8 replaced, for fields that hold text only."""
-    return message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @functools.lru_cache(maxsize=1000)

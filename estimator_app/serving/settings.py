@@ -14,7 +14,8 @@ class ServerSettings:
     Names, defaults and messages are those of tensorflow_model_server (TF Serving: server.h and
     main.cc); `host`, `grace_secs`, `rest_api_ssl_config_file`, `rest_api_enable_browser_page`,
     `rest_api_max_body_bytes`, `rest_api_client_timeout_in_ms`, `load_retry_multiplier`, `settle_secs`,
-    `forget_ended_secs`, port 0 without a socket and REST port -1 are additions.
+    `forget_ended_secs`, `lazy_loading`, `model_memory_limit_mb`, `enable_model_list`, port 0 without a
+    socket and REST port -1 are additions.
 
     Attributes:
         host: address to listen on. The stock server listens on all of them (`0.0.0.0`).
@@ -57,6 +58,10 @@ class ServerSettings:
         flush_filesystem_caches: read for the stock server's command lines; nothing is cached here.
         settle_secs: for how long the files of a version must not have changed before it is loaded,
             in seconds; 0 loads every version that is there.
+        lazy_loading: whether versions are loaded when they are first asked.
+        model_memory_limit_mb: how much memory they may then take, in MiB by the sizes of their files; what
+            was asked longest ago goes. 0 for without limit.
+        enable_model_list: whether one call lists all models and versions.
         forget_ended_secs: seconds after which a version that ended is no longer told of; 0 for never.
         saved_model_tags: of the meta graph to load, with commas between; none for `serve`.
         tensorflow_session_parallelism: threads of a session, for both of the next; 0 for one per
@@ -124,6 +129,9 @@ class ServerSettings:
     num_unload_threads: int = 0
     flush_filesystem_caches: bool = True
     settle_secs: float = 0.0
+    lazy_loading: bool = False
+    model_memory_limit_mb: int = 0
+    enable_model_list: bool = False
     forget_ended_secs: float = 0.0
     saved_model_tags: str = "serve"
     tensorflow_session_parallelism: int = 0
@@ -237,8 +245,14 @@ class ServerSettings:
             "num_unload_threads",
             "settle_secs",
             "forget_ended_secs",
+            "model_memory_limit_mb",
         ):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        if self.model_memory_limit_mb and not self.lazy_loading:
+            raise ValueError(
+                "Expected --lazy_loading with --model_memory_limit_mb, which says what may be in "
+                "memory of models that are loaded when they are asked."
+            )
         self._check_request_log()
         self._check_session()
         self._check_absent()

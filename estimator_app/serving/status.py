@@ -30,6 +30,11 @@ def details(message: str) -> bytes:
     return encoded[:_MAX_MESSAGE_BYTES] + _TRUNCATED
 
 
+def printable(message: str) -> str:
+    """The message with bytes that are not UTF-8 replaced, for fields that hold text only."""
+    return message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def timeout_ms(context: grpc.ServicerContext) -> int:
     """Milliseconds left to the call, at least 1; 0 if it has no deadline."""
     left_secs = context.time_remaining()

@@ -126,10 +126,10 @@ class _Alone:
 
     @contextlib.contextmanager
     def acquire(
-        self, name: str, version: int | None = None, label: str | None = None
+        self, name: str, version: int | None = None, label: str | None = None, timeout_ms: int = 0
     ) -> Iterator[tuple[int, servable.Servable]]:
         """See model_table.ModelTable.acquire."""
-        del name, version, label
+        del name, version, label, timeout_ms
         yield 0, self._model
 
 

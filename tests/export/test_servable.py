@@ -2,9 +2,11 @@
 
 from concurrent import futures
 import contextlib
+import gc
 import os
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -302,6 +304,21 @@ def test_closing_twice_does_no_harm(plain_path):
     model = servable.Servable(str(plain_path))
     model.close()
     model.close()
+
+
+def test_freed_model_leaves_no_graph_to_the_garbage_collector(plain_path):
+    model = servable.Servable(str(plain_path))
+    model.predict({"x": np.float32([[1.0]])})
+    session = weakref.ref(model._session)
+    graph = weakref.ref(model._session.graph)
+    gc.collect()
+    gc.disable()
+    try:
+        model.close()
+        model.free()
+        assert session() is None and graph() is None
+    finally:
+        gc.enable()
 
 
 def test_needs_neither_estimators_nor_legacy_keras(plain_path):

@@ -21,6 +21,9 @@ class _FakeServable:
     def close(self):
         pass
 
+    def free(self):
+        pass
+
 
 @pytest.fixture
 def base(tmp_path):

@@ -21,6 +21,9 @@ class _FakeServable:
     def close(self):
         self.closed = True
 
+    def free(self):
+        assert self.closed
+
 
 class _Loader:
     """Loads fakes; a directory with a file `broken` fails."""

@@ -59,6 +59,15 @@ def test_absolute_paths_and_uris_are_accepted(path):
         ({"num_unload_threads": -1}, "Expected --num_unload_threads to be 0 or more, found -1."),
         ({"settle_secs": -1.0}, "Expected --settle_secs to be 0 or more, found -1.0."),
         ({"forget_ended_secs": -1.0}, "Expected --forget_ended_secs to be 0 or more, found -1.0."),
+        (
+            {"model_memory_limit_mb": 100},
+            "Expected --lazy_loading with --model_memory_limit_mb, which says what may be in memory of "
+            "models that are loaded when they are asked.",
+        ),
+        (
+            {"lazy_loading": True, "model_memory_limit_mb": -1},
+            "Expected --model_memory_limit_mb to be 0 or more, found -1.",
+        ),
         ({"grpc_max_threads": -1}, "Expected --grpc_max_threads to be 0 or more, found -1."),
         (
             {"grpc_channel_arguments": "grpc.a=1,grpc.b"},
