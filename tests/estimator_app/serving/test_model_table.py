@@ -86,10 +86,12 @@ def _version(table, *wanted):
 
 
 def _settle(table, name, versions):
-    """Waits until exactly these versions of a model are available."""
+    """Waits until exactly these versions of a model are available, and the others have gone."""
     model = table._seen[name]
     waiter = threading.Event()
-    while model.available != versions:
+    while model.available != versions or any(
+        status.state is models.State.UNLOADING for status in model.statuses()
+    ):
         assert model._thread.is_alive()
         waiter.wait(0.005)
 
