@@ -78,7 +78,8 @@ class VersionStatus:
 
     Attributes:
         version: The version's number.
-        state: `START`, `LOADING`, `AVAILABLE`, `UNLOADING` or `END`.
+        state: `START`, `LOADING`, `AVAILABLE`, `UNLOADING` or `END`; `State 60` for one that is not
+            known here.
         error_code: gRPC's number of what went wrong; 0 is nothing.
         error_message: The server's text for it.
     """
@@ -105,11 +106,11 @@ def from_metadata_response(response: Any) -> ModelMetadata:
 
 def from_status_response(response: Any) -> list[VersionStatus]:
     """Returns the versions of a GetModelStatusResponse in its order, newest first."""
-    states = wire.ModelVersionStatus.State
+    states = wire.ModelVersionStatus.State.DESCRIPTOR.values_by_number
     return [
         VersionStatus(
             version=entry.version,
-            state=states.Name(entry.state),
+            state=states[entry.state].name if entry.state in states else f"State {entry.state}",
             error_code=entry.status.error_code,
             error_message=entry.status.error_message,
         )
