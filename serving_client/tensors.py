@@ -65,6 +65,8 @@ _FEW = 16
 # Elements beyond the sent ones repeat the last. A message of a few bytes may claim any size so; beyond this
 # one it is an accident or an attack.
 _MAX_REPEATED_BYTES = 2**28
+# TensorFlow's own limit (tensor_shape.h). A message may list millions of sizes, whose product takes hours.
+_MAX_DIMENSIONS = 254
 
 
 def data_type_name(data_type: int) -> str:
@@ -153,6 +155,11 @@ def to_array(tensor: Any) -> np.ndarray:
     name, dtype, native, field = found
     sent_shape = tensor.tensor_shape
     shape = tuple([dim.size for dim in sent_shape.dim])
+    if len(shape) > _MAX_DIMENSIONS:
+        raise TensorError(
+            f"A tensor has at most {_MAX_DIMENSIONS} dimensions; this {name} tensor has "
+            f"{len(shape)}."
+        )
     if sent_shape.unknown_rank or (shape and min(shape) < 0):
         raise TensorError(f"A tensor needs a complete shape; this {name} tensor has {list(shape)}.")
     count = math.prod(shape)
@@ -221,7 +228,7 @@ def _read_string_content(content: bytes, count: int) -> np.ndarray:
             place += 1
             length |= (byte & 0x7F) << shift
             shift += 7
-            if byte < 0x80:
+            if byte < 0x80 or shift > 63:  # a longer one is no length, and would take time by its square
                 break
         lengths.append(length)
     if len(lengths) != count or place + sum(lengths) != len(content):

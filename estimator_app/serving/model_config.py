@@ -49,7 +49,7 @@ def single_model(name: str, base_path: str, log: request_log.LogConfig | None = 
 
 
 def check_base_paths(messages: Sequence[Any]) -> None:
-    """Refuses names that come twice, and relative base paths.
+    """Refuses names that come twice, relative base paths, and those that are no paths.
 
     Args:
         messages: the `ModelConfig` messages of a list.
@@ -68,6 +68,12 @@ def check_base_paths(messages: Sequence[Any]) -> None:
         if not base_paths.is_absolute(message.base_path):
             raise errors.invalid_argument(
                 base_paths.relative_sentence(message.name, message.base_path)
+            )
+        # The file system would read the path up to there.
+        if "\0" in message.base_path:
+            raise errors.invalid_argument(
+                f"Expected the base path of model {message.name} to be a path, found a NUL "
+                f"character in {message.base_path!r}. Remove it."
             )
 
 

@@ -203,6 +203,16 @@ def test_tensor_that_says_nothing_sensible_is_refused(proto, sentence):
     assert str(caught.value) == sentence
 
 
+def test_what_would_take_time_by_the_square_of_its_size_is_refused_at_once():
+    with pytest.raises(wire.TensorError) as caught:
+        wire.to_array(tensor("DT_FLOAT", [2**62] * 300_000))
+    assert str(caught.value) == (
+        "A tensor has at most 254 dimensions; this DT_FLOAT tensor has 300000."
+    )
+    with pytest.raises(wire.TensorError, match="do not divide into that many strings"):
+        wire.to_array(tensor("DT_STRING", [1], tensor_content=b"\xff" * 5_000_000))
+
+
 def test_more_dimensions_than_numpy_has_are_refused():
     with pytest.raises(wire.TensorError, match="numpy has no array of shape"):
         wire.to_array(tensor("DT_FLOAT", [1] * 70))

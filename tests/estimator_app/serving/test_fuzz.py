@@ -5,7 +5,7 @@ import pytest
 
 from tests.fuzz import runs, targets
 
-_EXAMPLES = 25
+_EXAMPLES = 60
 _NAMES = [
     "grpc.Predict",
     "grpc.Classify",

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from estimator_app.serving import json_outputs, json_tensors
+from estimator_app.serving import json_examples, json_outputs, json_tensors, json_text
 from export import errors, signatures
+from serving_client import wire
 
 
 def _read(dtype, value):
@@ -122,3 +123,51 @@ def test_output_without_json(outputs, rows, message):
     with pytest.raises(errors.ServableError) as caught:
         json_outputs.write_outputs(outputs, rows)
     assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    "body, offset",
+    [(b'"' + b'\\"' * 2_000_000, 0), (b'{"a": "' + b"\\\\" * 2_000_000, 6)],
+    ids=["quotes", "backslashes"],
+)
+def test_string_without_an_end_takes_no_time_by_the_square_of_its_size(body, offset):
+    with pytest.raises(errors.ServableError) as caught:
+        json_text.parse_object(body)
+    assert caught.value.message == (
+        "JSON Parse error: Missing a closing quotation mark in string. at offset: " f"{offset}"
+    )
+
+
+def _float_column():
+    return {"x": signatures.TensorSpec("x:0", "float32", None)}
+
+
+def test_list_of_more_levels_than_arrays_have_is_refused():
+    for levels, found in ((31, None), (32, 33), (900, 901)):
+        value = 1.0
+        for _ in range(levels):
+            value = [value]
+        if found is None:
+            arrays, _ = json_tensors.read_inputs({"instances": [value]}, _float_column())
+            assert arrays["x"].ndim == 32
+            continue
+        with pytest.raises(errors.ServableError) as caught:
+            json_tensors.read_inputs({"instances": [[value]]}, _float_column())
+        assert caught.value.message.endswith(
+            f"Expected a list of fewer than 32 levels, found {found}. Send the values in the shape "
+            "that the signature declares."
+        )
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_integer_that_no_float_holds_is_refused(number):
+    with pytest.raises(errors.ServableError, match="is not of expected type: float"):
+        json_tensors.read_inputs({"inputs": number}, _float_column())
+    with pytest.raises(errors.ServableError, match="has element with unexpected JSON type: Number"):
+        json_examples.read_examples({"examples": [{"x": number}]})
+
+
+def test_feature_beyond_64_bits_is_a_float_as_for_rapidjson():
+    (data,) = json_examples.read_examples({"examples": [{"x": [-(2**63) - 1, 2**64]}]})
+    (values,) = wire.Example.FromString(data).features.feature.values()
+    assert list(values.float_list.value) == [-(2.0**63), 2.0**64]

@@ -198,6 +198,11 @@ def test_new_label_may_name_any_version_if_it_is_allowed_but_an_old_one_may_not(
             "Illegal to list model m multiple times in config list",
         ),
         (
+            'config { name: "m" base_path: "/m\\000/.." model_platform: "tensorflow" }',
+            "Expected the base path of model m to be a path, found a NUL character in "
+            "'/m\\x00/..'. Remove it.",
+        ),
+        (
             'config { name: "m" base_path: "models/m" model_platform: "tensorflow" }',
             "Expected model m to have an absolute path or URI; got base_path()=models/m",
         ),

@@ -493,3 +493,18 @@ def test_load_that_fails_in_any_way_stands_in_its_status(base, error):
     assert _states(model) == {2: "END", 1: "AVAILABLE"}
     assert str(model.statuses(2)[0].error) == f"INTERNAL: {type(error).__name__}: {error}"
     model.stop()
+
+
+def test_only_whole_numbers_in_the_base_path_are_versions(base, loader, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "9").mkdir()
+    for name in ("1", "1 ", "..1", "1..", "0x2", "2e1", "1.5", "%32", "\u0663", "--3", "9" * 30):
+        (base / name).mkdir()
+    (base / "1" / "7").mkdir()
+    # A link is followed wherever it leads, as by the stock server: who may make one may put any model there.
+    (base / "5").symlink_to(elsewhere / "9")
+    (base / "out").symlink_to(elsewhere)
+    model = models.ServedModel("m", str(base), VersionPolicy(latest=None), load_fn=loader)
+    model.poll_once()
+    assert model.available == [5, 1]
+    model.stop()
