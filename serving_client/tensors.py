@@ -228,7 +228,8 @@ def _read_string_content(content: bytes, count: int) -> np.ndarray:
             place += 1
             length |= (byte & 0x7F) << shift
             shift += 7
-            if byte < 0x80 or shift > 63:  # a longer one is no length, and would take time by its square
+            # A longer one is no length, and would take time by the square of its own.
+            if byte < 0x80 or shift > 63:
                 break
         lengths.append(length)
     if len(lengths) != count or place + sum(lengths) != len(content):
