@@ -19,7 +19,7 @@ A message of the official Python packages is accepted wherever one of these is; 
 import dataclasses
 from typing import Any, Mapping
 
-from google.protobuf import message_factory
+from google.protobuf import message, message_factory
 
 from serving_client import messages, tensors
 
@@ -203,7 +203,7 @@ def unpack_signatures(response: Any) -> dict[str, Any]:
     """Returns the SignatureDefs of a GetModelMetadataResponse by name; none if it has none.
 
     Raises:
-        ValueError: The field holds another message than a SignatureDefMap.
+        ValueError: The field holds another message than a SignatureDefMap, or bytes that are none.
     """
     if SIGNATURE_DEF not in response.metadata:  # reading it would create it
         return {}
@@ -213,4 +213,9 @@ def unpack_signatures(response: Any) -> dict[str, Any]:
             f"Metadata field {SIGNATURE_DEF!r} should hold a "
             f"{SignatureDefMap.DESCRIPTOR.full_name}; it holds {field.type_url!r}."
         )
-    return dict(SignatureDefMap.FromString(field.value).signature_def)
+    try:
+        return dict(SignatureDefMap.FromString(field.value).signature_def)
+    except message.DecodeError as error:
+        raise ValueError(
+            f"Metadata field {SIGNATURE_DEF!r} holds bytes that cannot be read: {error}."
+        ) from error

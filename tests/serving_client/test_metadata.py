@@ -1,5 +1,7 @@
 """What a server says of a model, whatever it says."""
 
+import pytest
+
 from serving_client import metadata, wire
 
 
@@ -12,3 +14,11 @@ def test_a_state_that_is_not_known_here_has_its_number():
         (3, "AVAILABLE"),
         (2, "State 60"),
     ]
+
+
+def test_signatures_that_cannot_be_read_are_said_to_be_so():
+    response = wire.GetModelMetadataResponse()
+    wire.pack_signatures(response, {"a": wire.SignatureDef()})
+    response.metadata[wire.SIGNATURE_DEF].value = b"\xff\xff"
+    with pytest.raises(ValueError, match="'signature_def' holds bytes that cannot be read"):
+        metadata.from_metadata_response(response)
