@@ -36,7 +36,7 @@ from estimator_app.serving import (
 )
 from estimator_app.serving import settings as serving_settings
 from estimator_app.serving import text_files, transport, version_policy, warm_up
-from export import servable, signatures
+from export import lite_servable, servable, signatures
 from serving_client import wire
 
 _logger = logging.getLogger(__name__)
@@ -204,6 +204,9 @@ class ModelServer:
             check_method_names=settings.enable_signature_method_name_check,
             wrap_run=None if self._batcher is None else self._batcher.wrap,
         )
+        if settings.prefer_tflite_model:
+            how = load_fn.keywords
+            load_fn = functools.partial(lite_servable.load, interpreters=settings.tflite_interpreters, **how)
         if settings.enable_model_warmup:
             iterations = max(settings.num_request_iterations_for_warmup, 1)
             load_fn = warm_up.WarmUp(self._counted.warm_up, iterations).after(load_fn)
