@@ -196,17 +196,19 @@ class ModelServer:
         self, name: str, base_path: str, policy: version_policy.VersionPolicy
     ) -> models.ServedModel:
         settings = self.settings
-        load_fn: Callable[[str], servable.Servable] = functools.partial(
-            servable.Servable,
+        load_fn: Callable[..., servable.Servable] = servable.Servable
+        if settings.prefer_tflite_model:
+            load_fn = functools.partial(
+                lite_servable.load, interpreters=settings.tflite_interpreters
+            )
+        load_fn = functools.partial(
+            load_fn,
             tags=list(filter(None, settings.saved_model_tags.split(","))) or signatures.SERVE_TAGS,
             session_config=self._session_config,
             on_run=self._counted.add_run,
             check_method_names=settings.enable_signature_method_name_check,
             wrap_run=None if self._batcher is None else self._batcher.wrap,
         )
-        if settings.prefer_tflite_model:
-            how = load_fn.keywords
-            load_fn = functools.partial(lite_servable.load, interpreters=settings.tflite_interpreters, **how)
         if settings.enable_model_warmup:
             iterations = max(settings.num_request_iterations_for_warmup, 1)
             load_fn = warm_up.WarmUp(self._counted.warm_up, iterations).after(load_fn)

@@ -22,21 +22,8 @@ _X, _WORD = "serving_default_x", "serving_default_word"
 
 @pytest.fixture(scope="module")
 def content():
-    """A file with `y = 2 x + 1`, x float32 `[?, 2]`, and `word` text, which comes back as `[?, 1]`."""
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, 2], tf.float32, name="x"),
-            tf.TensorSpec([None], tf.string, name="word"),
-        ]
-    )
-    def double(x, word):
-        return {"y": x * 2.0 + 1.0, "column": tf.reshape(word, [-1, 1])}
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [double.get_concrete_function()], tf.Module()
-    )
-    return converter.convert()
+    """The bytes of saved_models.lite_model."""
+    return saved_models.lite_model()
 
 
 def _version(base, content):
