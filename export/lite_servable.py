@@ -80,9 +80,12 @@ class LiteServable(servable.Servable):
         self._wrapped = wrap_run(path, self._run_session) if wrap_run else None
 
     def close(self) -> None:
-        """Frees the model. No call may be under way or follow; closing twice does no harm."""
+        """Ends what waits for an interpreter. No call may follow; closing twice does no harm."""
         if self._wrapped is not None:
             self._wrapped.close()
+
+    def free(self) -> None:
+        """Frees what a closed model still holds: its interpreters."""
         self._free = queue.LifoQueue()
 
     def _run_session(

@@ -166,3 +166,12 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
 def test_a_version_without_the_file_is_served_from_its_saved_model(plain_path):
     with contextlib.closing(lite_servable.load(str(plain_path), 1)) as model:
         assert type(model) is servable.Servable
+
+
+def test_a_model_that_is_freed_has_no_interpreter_left(content, tmp_path):
+    model = lite_servable.LiteServable(_version(tmp_path, content), 2)
+    assert model._free.qsize() == 2
+    model.close()
+    model.close()
+    model.free()
+    assert model._free.empty()
