@@ -72,7 +72,8 @@ class CallPool(futures.ThreadPoolExecutor):
 
 
 class CountedHandler(grpc.GenericRpcHandler):
-    """A handler whose unary calls count as computing in a pool, but for those that mostly wait."""
+    """A handler whose unary calls count as computing in a pool, but for those that mostly wait; it reads
+    what is no message without harm."""
 
     def __init__(
         self, handler: grpc.GenericRpcHandler, pool: CallPool, waiting: Collection[str]
@@ -94,11 +95,41 @@ class CountedHandler(grpc.GenericRpcHandler):
         if method in self._counted:
             return self._counted[method]
         found = self._handler.service(handler_call_details)
-        if found is None or found.unary_unary is None or method in self._waiting:
+        if found is None or found.unary_unary is None:
             return found
+        behavior = found.unary_unary
+        if method not in self._waiting:
+            behavior = self._pool.computing(behavior)
         self._counted[method] = grpc.unary_unary_rpc_method_handler(
-            self._pool.computing(found.unary_unary),
-            request_deserializer=found.request_deserializer,
+            _answering(behavior),
+            request_deserializer=_reading(found.request_deserializer),
             response_serializer=found.response_serializer,
         )
         return self._counted[method]
+
+
+# A request that is no message.
+_UNREADABLE = object()
+
+
+def _reading(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """The deserializer, but without exceptions: after one gRPC never frees what the call holds, 16 KiB."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return data if deserializer is None else deserializer(data)
+        except Exception:  # of protobuf, whose class is another in each of its versions
+            return _UNREADABLE
+
+    return read
+
+
+def _answering(behavior: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The behaviour, which is asked for messages alone; others are refused in gRPC's own words."""
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        if request is _UNREADABLE:
+            context.abort(grpc.StatusCode.INTERNAL, "Exception deserializing request!")
+        return behavior(request, context)
+
+    return answer

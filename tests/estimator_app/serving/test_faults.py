@@ -293,6 +293,18 @@ def test_flood_of_wrong_requests(server):
         assert codes <= {"INVALID_ARGUMENT", "INTERNAL", "NOT_FOUND"}
 
 
+def test_messages_that_are_none_leave_nothing_behind(server):
+    call_path = wire.METHODS["GetModelStatus"].path
+    with _goes_on(server), grpc.insecure_channel(server.address) as channel:
+        call = channel.unary_unary(call_path)
+        # gRPC itself would keep 16 KiB of each.
+        for _ in range(8000):
+            with pytest.raises(grpc.RpcError) as caught:
+                call(b"\xff\xff", timeout=_DEADLINE_SECS)
+        assert caught.value.code() == grpc.StatusCode.INTERNAL
+        assert caught.value.details() == "Exception deserializing request!"
+
+
 _NAMES = (
     "..",
     "../plain",
