@@ -8,7 +8,6 @@ from benchmarks import (
     memory,
     model_memory,
     quality,
-    server_speed,
 )
 
 
@@ -19,7 +18,6 @@ def main() -> None:
     quality.main()
     memory.main()
     model_memory.main()
-    server_speed.main()
     client_speed.main()
     batching_speed.main()
 

@@ -6,18 +6,17 @@
   three classes), one row a request, one of its outputs asked for, with a deadline: queries a second and latencies at
   concurrency 1, 8 and 64, against the usual Python server and an echo server on the same grpcio (see `model_servers`).
   The callers are one process, the same for all (`grpc_load`).
-* images: a batch of 100 images of 28 x 28 to a small convolutional network: calls a second, one at a time, by a stub
-  with a ready-made message, against `Session.run` on the same array in a process of its own.
+* images: a batch of 100 images of 28 x 28 to a small convolutional network: calls a second in turn, against the session
+  run directly, in a process of its own, on the same arrays.
 * switch: ten new versions while four threads ask: how many calls failed, or had another answer than that of the version
   that they name.
-* processes: queries a second with `--num_processes` of 1 and 2, over 32 connections.
+* processes: queries a second with `--num_processes` of 1 and 2.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import functools
 import pathlib
 import statistics
 import sys
@@ -109,10 +108,8 @@ def _compare(addresses: dict[str, str], request: pathlib.Path, concurrency: int)
     )
 
 
-def _load(
-    address: str, request: pathlib.Path, concurrency: int, secs: float, connections: int = 4
-) -> dict[str, Any]:
-    options = [f"concurrency={concurrency}", f"secs={secs}", f"connections={connections}"]
+def _load(address: str, request: pathlib.Path, concurrency: int, secs: float) -> dict[str, Any]:
+    options = [f"concurrency={concurrency}", f"secs={secs}"]
     return sides.measure("benchmarks.grpc_load", [address, str(request), *options])
 
 
@@ -162,7 +159,7 @@ def _images(base: pathlib.Path) -> None:
         found = sides.measure_in_turn(
             TURNS,
             {
-                "ours": lambda: sides.measure(_SIDE, ["side", "stub", address, str(path)]),
+                "ours": lambda: _load(address, path, 1, SECS),
                 "session": lambda: sides.measure(
                     _SIDE, ["side", "session", str(base / "images" / "1")]
                 ),
@@ -171,21 +168,6 @@ def _images(base: pathlib.Path) -> None:
         )
     ratio = sides.ratio(found["ours"], found["session"])
     print(f"   ours / session: {ratio:.2f}   (target: at least 0.9)", flush=True)
-
-
-def _stub_side(address: str, request_file: str) -> None:
-    import grpc
-
-    request = pathlib.Path(request_file).read_bytes()
-    with grpc.insecure_channel(address) as channel:
-        call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-        for _ in range(_DIRECT_CALLS // 5):
-            call(request, timeout=60)
-        start = time.perf_counter()
-        for _ in range(_DIRECT_CALLS):
-            call(request, timeout=60)
-        secs = time.perf_counter() - start
-    sides.report({"QPS": _DIRECT_CALLS / secs})
 
 
 def _session_side(model_dir: str) -> None:
@@ -293,7 +275,7 @@ def _processes(base: pathlib.Path) -> None:
         found = sides.measure_in_turn(
             TURNS,
             {
-                name: functools.partial(_load, address, request, 64, SECS, 32)
+                name: lambda address=address: _load(address, request, 64, SECS)
                 for name, address in addresses.items()
             },
             "QPS",
@@ -379,16 +361,15 @@ def _versions_side(base: str) -> None:
     sides.report({})
 
 
-_SIDES: dict[str, Any] = {
+_SIDES = {
     "iris": _iris_side,
     "convolution": _convolution_side,
     "versions": _versions_side,
     "session": _session_side,
-    "stub": _stub_side,
 }
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["side"]:
-        _SIDES[sys.argv[2]](*sys.argv[3:])
+        _SIDES[sys.argv[2]](sys.argv[3])
     else:
         main()

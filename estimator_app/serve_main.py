@@ -5,7 +5,6 @@ estimator-serve --port=8500 --rest_api_port=8501 --model_name=census
 """
 
 import dataclasses
-import gc
 import importlib.metadata
 import json
 import logging
@@ -272,6 +271,21 @@ flags.DEFINE_bool(
     "Not there: refused.",
 )
 flags.DEFINE_bool(
+    "prefer_tflite_model",
+    _DEFAULTS.prefer_tflite_model,
+    "Serve the model.tflite of a version that has one.",
+)
+flags.DEFINE_integer(
+    "num_tflite_pools",
+    _DEFAULTS.num_tflite_pools,
+    "How many calls of a TFLite model run at once; 0 for one per CPU.",
+)
+flags.DEFINE_integer(
+    "num_tflite_interpreters_per_pool",
+    _DEFAULTS.num_tflite_interpreters_per_pool,
+    "How many times that many.",
+)
+flags.DEFINE_bool(
     "enable_model_warmup",
     _DEFAULTS.enable_model_warmup,
     "Run a version's assets.extra/tf_serving_warmup_requests before it serves.",
@@ -366,6 +380,7 @@ _GROUPS = {
         "model_memory_limit_mb",
         "enable_model_list",
         "saved_model_tags",
+        "prefer_tflite_model",
         "enable_model_warmup",
         "num_request_iterations_for_warmup",
     ),
@@ -392,6 +407,8 @@ _GROUPS = {
         "tensorflow_session_config_file",
         "per_process_gpu_memory_fraction",
         "mixed_precision",
+        "num_tflite_pools",
+        "num_tflite_interpreters_per_pool",
         "xla_cpu_compilation_enabled",
         "xla_gpu_compilation_enabled",
         "remove_unused_fields_from_bundle_metagraph",
@@ -449,8 +466,6 @@ def main(argv: list[str]) -> int:
         from estimator_app.serving import open_files, ports, server
         from export import errors
 
-    # What the imports have made stays: the garbage collector need not look at it again, which takes it long.
-    gc.freeze()
     open_files.raise_limit()
     # What is no message is answered, not logged: a flood of it would fill the disk.
     logging.getLogger("grpc._common").addFilter(

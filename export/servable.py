@@ -99,11 +99,33 @@ class Servable:
         Raises:
             errors.ServableError: it cannot be loaded, or `wrap_run` refuses it.
         """
+        loader = signatures.open_saved_model(path)
+        meta_graph = signatures.find_meta_graph(loader, tags)
+        self._describe(path, meta_graph, on_run, check_method_names)
+        self._tensors: dict[str, tuple[Any, Any]] = {}
+        self._small_runs = small_runs.SmallRuns(meta_graph.graph_def)
+        self._session: Any = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
+        try:
+            loader.load(self._session, sorted(tags))
+            # A graph without variables, tables and assets has not reached the runtime yet.
+            self._session._extend_graph()
+            signatures.check_tensors(self._definitions, self._session.graph)
+            self._wrapped = wrap_run(path, self._run_session) if wrap_run else None
+        except Exception as error:
+            self._session.close()
+            raise _load_error(error) from error
+
+    def _describe(
+        self,
+        path: str,
+        meta_graph: Any,
+        on_run: Callable[[float], None] | None,
+        check_method_names: bool,
+    ) -> None:
+        """Remembers what a call needs to know of the model."""
         self.path = path
         self._on_run = on_run
         self._check_method_names = check_method_names
-        loader = signatures.open_saved_model(path)
-        meta_graph = signatures.find_meta_graph(loader, tags)
         self.signatures = signatures.from_meta_graph(meta_graph)
         self.example_features = example_features.read(meta_graph.graph_def)
         self._definitions = {
@@ -116,19 +138,7 @@ class Servable:
             name: {alias: tf.make_ndarray(value) for alias, value in definition.defaults.items()}
             for name, definition in self._definitions.items()
         }
-        self._tensors: dict[str, tuple[Any, Any]] = {}
         self._questions: dict[Hashable, _Question] = {}
-        self._small_runs = small_runs.SmallRuns(meta_graph.graph_def)
-        self._session: Any = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
-        try:
-            loader.load(self._session, sorted(tags))
-            # A graph without variables, tables and assets has not reached the runtime yet.
-            self._session._extend_graph()
-            signatures.check_tensors(self._definitions, self._session.graph)
-            self._wrapped = wrap_run(path, self._run_session) if wrap_run else None
-        except Exception as error:
-            self._session.close()
-            raise _load_error(error) from error
 
     def predict(
         self,

@@ -153,6 +153,22 @@ def write_module(base: pathlib.Path, version: int = 1) -> pathlib.Path:
     return path
 
 
+def lite_model() -> bytes:
+    """A TFLite file: `y = 2 x + 1`, x float32 `[?, 2]`, and `word` text `[?]`, which comes back as `[?, 1]`."""
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 2], tf.float32, name="x"),
+            tf.TensorSpec([None], tf.string, name="word"),
+        ]
+    )
+    def double(x: tf.Tensor, word: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x * 2.0 + 1.0, "column": tf.reshape(word, [-1, 1])}
+
+    function = double.get_concrete_function()
+    return tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()).convert()
+
+
 def serialized(*rows: tuple[float, float]) -> list[bytes]:
     """One serialized Example a row, with its two numbers as feature `x`."""
     examples = []

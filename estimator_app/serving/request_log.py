@@ -175,13 +175,12 @@ class RequestLog:
         Args:
             kind: field of a PredictionLog.
             request: a message, not changed any more.
-            response: its answer, likewise; of Predict as bytes.
+            response: its answer, likewise; or its bytes.
         """
         if random.random() >= self.config.sampling_rate:
             return
-        if isinstance(response, bytes):
-            response = wire.PredictResponse.FromString(response)
-        size = request.ByteSize() + response.ByteSize() + _ENTRY_BYTES
+        answer_bytes = len(response) if isinstance(response, bytes) else response.ByteSize()
+        size = request.ByteSize() + answer_bytes + _ENTRY_BYTES
         with self._lock:
             full = self._waiting_bytes and self._waiting_bytes + size > self._max_waiting_bytes
             if not full:
@@ -241,8 +240,12 @@ class RequestLog:
         log = wire.PredictionLog()
         pair = getattr(log, kind)
         pair.request.CopyFrom(request)
-        pair.response.CopyFrom(response)
-        answered = response.results[0] if kind == "multi_inference_log" else response
+        if isinstance(response, bytes):
+            pair.response.ParseFromString(response)
+        else:
+            pair.response.CopyFrom(response)
+        several = kind == "multi_inference_log"
+        answered = pair.response.results[0] if several else pair.response
         log.log_metadata.model_spec.CopyFrom(answered.model_spec)
         log.log_metadata.sampling_config.sampling_rate = self.config.sampling_rate
         log.log_metadata.timestamp_secs = int(time.time())

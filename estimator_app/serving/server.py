@@ -36,7 +36,7 @@ from estimator_app.serving import (
 )
 from estimator_app.serving import settings as serving_settings
 from estimator_app.serving import text_files, transport, version_policy, warm_up
-from export import servable, signatures
+from export import lite_servable, servable, signatures
 from serving_client import wire
 
 _logger = logging.getLogger(__name__)
@@ -196,8 +196,13 @@ class ModelServer:
         self, name: str, base_path: str, policy: version_policy.VersionPolicy
     ) -> models.ServedModel:
         settings = self.settings
-        load_fn: Callable[[str], servable.Servable] = functools.partial(
-            servable.Servable,
+        load_fn: Callable[..., servable.Servable] = servable.Servable
+        if settings.prefer_tflite_model:
+            load_fn = functools.partial(
+                lite_servable.load, interpreters=settings.tflite_interpreters
+            )
+        load_fn = functools.partial(
+            load_fn,
             tags=list(filter(None, settings.saved_model_tags.split(","))) or signatures.SERVE_TAGS,
             session_config=self._session_config,
             on_run=self._counted.add_run,

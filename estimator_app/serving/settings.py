@@ -1,6 +1,7 @@
 """Settings of the model server."""
 
 import dataclasses
+import os
 
 from estimator_app.serving import base_paths
 
@@ -81,6 +82,9 @@ class ServerSettings:
         platform_config_file: refused.
         thread_pool_factory_config_file: refused.
         use_alts_credentials: refused.
+        prefer_tflite_model: whether a version's `model.tflite` is served if it has one.
+        num_tflite_pools: how many calls of such a model run at once; 0 for one per CPU.
+        num_tflite_interpreters_per_pool: how many times that many.
         enable_model_warmup: whether a version's warm-up requests are run before it serves.
         num_request_iterations_for_warmup: how often each of them is run; 0 or less counts as 1.
         grpc_max_threads: how many gRPC calls run at once; 0 for four per CPU.
@@ -147,6 +151,9 @@ class ServerSettings:
     platform_config_file: str = ""
     thread_pool_factory_config_file: str = ""
     use_alts_credentials: bool = False
+    prefer_tflite_model: bool = False
+    num_tflite_pools: int = 0
+    num_tflite_interpreters_per_pool: int = 1
     enable_model_warmup: bool = True
     num_request_iterations_for_warmup: int = 0
     grpc_max_threads: int = 0
@@ -255,6 +262,8 @@ class ServerSettings:
             )
         self._check_request_log()
         self._check_session()
+        for name in ("num_tflite_pools", "num_tflite_interpreters_per_pool"):
+            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         self._check_absent()
         self.channel_arguments()
         _require(self.grpc_max_threads >= 0, "grpc_max_threads", "0 or more", self.grpc_max_threads)
@@ -336,6 +345,12 @@ class ServerSettings:
             for field in dataclasses.fields(self)
             if field.name in sentences and getattr(self, field.name) != field.default
         ]
+
+    @property
+    def tflite_interpreters(self) -> int:
+        """How many interpreters a TFLite model has."""
+        pools = self.num_tflite_pools or len(os.sched_getaffinity(0))
+        return pools * max(self.num_tflite_interpreters_per_pool, 1)
 
     @property
     def listens_on_tcp(self) -> bool:

@@ -206,6 +206,8 @@ def test_a_new_version_warms_up_with_the_log_of_the_old_one(tmp_path):
     logged = {log.WhichOneof("log_type"): log for log in _read(file)}
     assert len(logged) == len(requests)
     assert logged["classify_log"].classify_log.request == requests["Classify"]
+    predicted = logged["predict_log"].predict_log.response
+    assert predicted.outputs["logits"].float_val == [5.0, -2.0]
     assert len(logged["classify_log"].classify_log.response.result.classifications) == 2
     assert logged["multi_inference_log"].log_metadata.model_spec.version.value == 1
 
