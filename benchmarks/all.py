@@ -8,6 +8,7 @@ from benchmarks import (
     memory,
     model_memory,
     quality,
+    server_speed,
 )
 
 
@@ -18,6 +19,7 @@ def main() -> None:
     quality.main()
     memory.main()
     model_memory.main()
+    server_speed.main()
     client_speed.main()
     batching_speed.main()
 

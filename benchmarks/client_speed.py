@@ -5,9 +5,10 @@
 * import: time and memory of a process that does nothing but `import serving_client`, against `import grpc, numpy`.
 * codec: 1,000,000 float32 to the bytes of a TensorProto with `float_val` and back, against element by element, and
   `tf.make_ndarray` for the way back.
-* call: microseconds of `predict` (signature known, 10 features a row), against a bare stub that sends the same message,
-  made beforehand, and reads nothing, and against the official stubs with `tf.make_tensor_proto` and `tf.make_ndarray`.
-  The server answers with bytes made beforehand, so that only the callers differ.
+* call: microseconds of `predict` (signature known), against a bare stub that sends the same message, made beforehand,
+  and reads nothing, and against the official stubs with `tf.make_tensor_proto` and `tf.make_ndarray`: a row of 10
+  features of one value; a batch of 100 images of 28 x 28 in float32; a million float32 both ways. The server answers
+  with bytes made beforehand, so that only the callers differ.
 * first: seconds from the start of the interpreter to the first answer, against the official stubs.
 """
 
@@ -24,10 +25,13 @@ from typing import Any, Iterator
 
 from benchmarks import sides
 
-TURNS = 5
+TURNS = 3
 FLOATS = 1_000_000
 FEATURES = [f"feature_{n}" for n in range(10)]
-_CODEC_RUNS, _WARM_UP_CALLS, _CALLS = 20, 300, 3000
+IMAGES = (100, 28, 28)
+_CODEC_RUNS, _WARM_UP_CALLS = 20, 30
+# Payload -> calls that are timed.
+_CALLS = {"row": 3000, "images": 600, "floats": 60}
 _SIDE = "benchmarks.client_speed"
 
 
@@ -44,23 +48,33 @@ def main() -> None:
         sides.heading(f"{FLOATS:,} float32 to the bytes of float_val, and back")
         _measure("codec", ["ours", "elements", "official"], ["ms to write", "ms to read"])
     if "call" in wanted:
-        sides.heading(f"one row of {len(FEATURES)} features, one call after the other")
-        with _server() as address:
-            ours, bare, official = _measure(
-                "call", ["ours", "bare", "official"], ["us"], arguments=[address]
-            )
-        print(
-            f"   ours / bare stub: {sides.ratio(ours['us'], bare['us']):.3f}   (target: at most 1.1)"
-        )
-        print(
-            f"   ours / official: {sides.ratio(ours['us'], official['us']):.3f}   (target: below 1)"
-        )
+        _compare_calls()
     if "first" in wanted:
         sides.heading("start of the interpreter to the first answer")
         with _server() as address:
             ours, official = _measure("first", ["ours", "official"], ["ms"], arguments=[address])
         ratio = sides.ratio(official["ms"], ours["ms"])
         print(f"   official / ours: {ratio:.1f}   (target: at least 10)")
+
+
+def _compare_calls() -> None:
+    titles = {
+        "row": f"one row of {len(FEATURES)} features",
+        "images": f"a batch of {IMAGES[0]} images",
+        "floats": f"{FLOATS:,} float32 both ways",
+    }
+    for payload, title in titles.items():
+        sides.heading(f"{title}, one call after the other")
+        with _server(payload) as address:
+            ours, bare, official = _measure(
+                "call", ["ours", "bare", "official"], ["us"], arguments=[address, payload]
+            )
+        stub = sides.ratio(ours["us"], bare["us"])
+        wanted = "   (target: at most 1.1)" if payload == "row" else ""
+        print(f"   ours / bare stub: {stub:.3f}{wanted}")
+        print(
+            f"   ours / official: {sides.ratio(ours['us'], official['us']):.3f}   (target: below 1)"
+        )
 
 
 def _measure(
@@ -147,15 +161,15 @@ def _median_ms(run: Any) -> float:
     return statistics.median(times) * 1000
 
 
-def _call_side(name: str, address: str) -> None:
-    with _asker(name, address) as ask:
+def _call_side(name: str, address: str, payload: str) -> None:
+    with _asker(name, address, payload) as ask:
         for _ in range(_WARM_UP_CALLS):
             ask()
         start = time.perf_counter()
-        for _ in range(_CALLS):
+        for _ in range(_CALLS[payload]):
             ask()
         secs = time.perf_counter() - start
-    sides.report({"us": secs / _CALLS * 1e6})
+    sides.report({"us": secs / _CALLS[payload] * 1e6})
 
 
 def _first_side(name: str, address: str) -> None:
@@ -166,11 +180,9 @@ def _first_side(name: str, address: str) -> None:
 
 
 @contextlib.contextmanager
-def _asker(name: str, address: str) -> Iterator[Any]:
+def _asker(name: str, address: str, payload: str = "row") -> Iterator[Any]:
     """Gives a function that asks once."""
-    import numpy as np
-
-    row = {feature: np.float32([0.5]) for feature in FEATURES}
+    row = _inputs(payload)
     if name == "ours":
         import serving_client
 
@@ -203,6 +215,16 @@ def _asker(name: str, address: str) -> Iterator[Any]:
             yield ask
 
 
+def _inputs(payload: str) -> dict[str, Any]:
+    """Returns what is sent: input name -> float32 array."""
+    import numpy as np
+
+    if payload == "row":
+        return {feature: np.float32([0.5]) for feature in FEATURES}
+    shape = IMAGES if payload == "images" else (FLOATS,)
+    return {"x": np.random.default_rng(0).random(shape, np.float32)}
+
+
 def _request(cls: Any, to_tensor: Any, row: dict[str, Any]) -> Any:
     """Returns a PredictRequest."""
     request = cls()
@@ -216,10 +238,10 @@ def _request(cls: Any, to_tensor: Any, row: dict[str, Any]) -> Any:
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[str]:
+def _server(payload: str = "row") -> Iterator[str]:
     """Runs a server in a process of its own that answers with ready-made bytes; gives its address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", _SIDE, "serve"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", _SIDE, "serve", payload], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout
@@ -229,20 +251,23 @@ def _server() -> Iterator[str]:
         process.wait()
 
 
-def _serve() -> None:
+def _serve(payload: str) -> None:
     import grpc
     import numpy as np
 
     from serving_client import wire
 
-    probabilities = wire.to_tensor_proto(np.float32([[0.25, 0.75]]), as_content=False)
+    inputs = _inputs(payload)
+    answer = inputs["x"] if payload == "floats" else np.float32([[0.25, 0.75]])
+    probabilities = wire.to_tensor_proto(answer, as_content=False)
     predicted = wire.PredictResponse(outputs={"probabilities": probabilities})
     predicted.model_spec.version.value = 1
     described = wire.GetModelMetadataResponse()
     described.model_spec.version.value = 1
     info = wire.TensorInfo(dtype=wire.DATA_TYPES["DT_FLOAT"])
-    info.tensor_shape.dim.add().size = -1
-    signature = wire.SignatureDef(inputs={name: info for name in FEATURES})
+    for _ in next(iter(inputs.values())).shape:
+        info.tensor_shape.dim.add().size = -1
+    signature = wire.SignatureDef(inputs={name: info for name in inputs})
     wire.pack_signatures(described, {"serving_default": signature})
     answers = {
         "Predict": predicted.SerializeToString(),
@@ -276,7 +301,7 @@ _SIDES = {
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
-        _serve()
+        _serve(sys.argv[2])
     elif sys.argv[1:2] == ["side"]:
         _SIDES[sys.argv[2]](*sys.argv[3:])
     else:

@@ -1,6 +1,6 @@
 """A closed-loop load of one ready-made gRPC call, cheap enough to share two cores with the server that it measures.
 
-    python -m benchmarks.grpc_load 127.0.0.1:8500 request.bin concurrency=64 secs=2
+    python -m benchmarks.grpc_load 127.0.0.1:8500 request.bin concurrency=64 secs=2 connections=4
 
 gRPC's own Python client costs about as much per call as a server in Python: it would measure itself. This one speaks
 the few frames of HTTP/2 that a unary call takes: HEADERS and DATA out, HEADERS, DATA and trailers in. Every answer
@@ -30,8 +30,6 @@ _LARGEST_WINDOW = 2**31 - 1
 _DEFAULT_WINDOW = 65535
 _FRAME_HEADER = 9
 _LARGEST_FRAME = 16384
-# The callers of one machine share a connection, as gRPC's clients do.
-_MOST_CONNECTIONS = 4
 _WARM_UP_SECS = 0.5
 
 
@@ -81,9 +79,9 @@ class _Connection:
         )
         self._block = b"\x83\x86" + bytes([0x80 + 66 - place for place in range(5)])
         body = b"\x00" + len(message).to_bytes(4, "big") + message
-        self._parts = [
-            body[start : start + _LARGEST_FRAME] for start in range(0, len(body), _LARGEST_FRAME)
-        ]
+        if len(body) > _LARGEST_FRAME:
+            raise ValueError(f"Expected a message of one frame, found {len(message)} bytes.")
+        self._body = body
         self._size = len(body)
         settings = _INITIAL_WINDOW_SIZE.to_bytes(2, "big") + _LARGEST_WINDOW.to_bytes(4, "big")
         self._out.append(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
@@ -94,9 +92,7 @@ class _Connection:
         self._stream += 2
         block = self._first_block if self._stream == 1 else self._block
         self._out.append(_frame(_HEADERS, _END_HEADERS, self._stream, block))
-        last = len(self._parts) - 1
-        for place, part in enumerate(self._parts):
-            self._out.append(_frame(_DATA, _END_STREAM if place == last else 0, self._stream, part))
+        self._out.append(_frame(_DATA, _END_STREAM, self._stream, self._body))
         self._send_window -= self._size
         self.open[self._stream] = [time.perf_counter(), b""]
 
@@ -161,7 +157,7 @@ class _Connection:
 
 
 def load(
-    address: str, message: bytes, concurrency: int, secs: float, path: str = PREDICT_PATH
+    address: str, message: bytes, concurrency: int, secs: float, most_connections: int
 ) -> dict[str, Any]:
     """Calls again and again, `concurrency` at a time; returns the figures after a warm-up of half a second.
 
@@ -169,7 +165,8 @@ def load(
       ConnectionError: a connection broke.
     """
     connections = [
-        _Connection(address, path, message) for _ in range(min(concurrency, _MOST_CONNECTIONS))
+        _Connection(address, PREDICT_PATH, message)
+        for _ in range(min(concurrency, most_connections))
     ]
     selector = selectors.DefaultSelector()
     for place, connection in enumerate(connections):
@@ -183,7 +180,6 @@ def load(
         for key, _ in selector.select():
             connection = key.data
             due = connection.receive()
-            # The loads that are measured fit into HTTP/2's smallest window; a larger one waits for the server's leave.
             for _ in range(due):
                 while not connection.can_ask():
                     connection.send()
@@ -220,7 +216,9 @@ def main() -> None:
     address, request = sys.argv[1:3]
     options = dict(option.split("=") for option in sys.argv[3:])
     message = pathlib.Path(request).read_bytes()
-    sides.report(load(address, message, int(options["concurrency"]), float(options["secs"])))
+    connections = int(options["connections"])
+    concurrency, secs = int(options["concurrency"]), float(options["secs"])
+    sides.report(load(address, message, concurrency, secs, connections))
 
 
 if __name__ == "__main__":

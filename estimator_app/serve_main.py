@@ -5,6 +5,7 @@ estimator-serve --port=8500 --rest_api_port=8501 --model_name=census
 """
 
 import dataclasses
+import gc
 import importlib.metadata
 import json
 import logging
@@ -466,6 +467,8 @@ def main(argv: list[str]) -> int:
         from estimator_app.serving import open_files, ports, server
         from export import errors
 
+    # What the imports have made stays: the garbage collector need not look at it again, which takes it long.
+    gc.freeze()
     open_files.raise_limit()
     # What is no message is answered, not logged: a flood of it would fill the disk.
     logging.getLogger("grpc._common").addFilter(

@@ -35,7 +35,7 @@ class PredictEncoder:
         """Returns the request, or None if the inputs are not just those of the signature."""
         if inputs.keys() != self.signature.inputs.keys():
             return None
-        parts = [self._start]
+        parts: list[Any] = [self._start]
         entries = self._entries
         for name, value in inputs.items():
             entry = None
@@ -52,5 +52,5 @@ class PredictEncoder:
                 if len(entries) >= _MAX_ENTRIES:
                     entries.clear()
                 entries[name, value.dtype, value.shape] = entry
-            parts += (entry, value.tobytes())
+            parts += (entry, tensor_bytes.memory(value))
         return b"".join(parts)

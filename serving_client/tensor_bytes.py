@@ -7,7 +7,7 @@ is kept.
 """
 
 import functools
-from typing import Mapping, Optional
+from typing import Mapping, Optional, Union
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from serving_client import tensors
 # Tags of fields that have a length: the field's number times eight, plus two.
 _KEY, _VALUE = b"\x0a", b"\x12"
 _SHAPE, _CONTENT = b"\x12", b"\x22"
+# From here on a copy costs more than the look at whether one is needed.
+_LARGE_BYTES = 4096
 # Fields whose elements stand in memory as on the wire.
 _RUNS = {"float_val": b"\x2a", "double_val": b"\x32", "scomplex_val": b"\x4a"}
 _RUNS |= {"bool_val": b"\x5a", "dcomplex_val": b"\x62"}
@@ -38,7 +40,9 @@ def field(tag: bytes, content: bytes) -> bytes:
     return tag + varint(len(content)) + content
 
 
-def map_entries(tag: bytes, arrays: Mapping[str, np.ndarray], as_content: bool) -> list[bytes]:
+def map_entries(
+    tag: bytes, arrays: Mapping[str, np.ndarray], as_content: bool
+) -> list[Union[bytes, memoryview]]:
     """Returns the entries of a map from names to tensors, to be joined.
 
     Args:
@@ -49,15 +53,22 @@ def map_entries(tag: bytes, arrays: Mapping[str, np.ndarray], as_content: bool) 
     Raises:
         tensors.TensorError: An array has no tensor.
     """
-    parts: list[bytes] = []
+    parts: list[Union[bytes, memoryview]] = []
     for name, array in arrays.items():
         start = entry_start(tag, name, array.dtype, array.shape, as_content)
         if start is not None:
-            parts += (start, array.tobytes())
+            parts += (start, memory(array))
         else:
             tensor = tensors.to_tensor_proto(array, as_content).SerializeToString()
             parts.append(field(tag, field(_KEY, name.encode()) + field(_VALUE, tensor)))
     return parts
+
+
+def memory(array: np.ndarray) -> Union[bytes, memoryview]:
+    """Returns the bytes of an array's elements, to be joined; of a large one without a copy of its own."""
+    if array.nbytes < _LARGE_BYTES or not array.flags.c_contiguous:
+        return array.tobytes()
+    return array.data
 
 
 @functools.lru_cache(maxsize=4096)

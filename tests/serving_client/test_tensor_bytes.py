@@ -28,6 +28,8 @@ def test_strings_and_other_byte_orders_are_the_same_too():
         "text": np.array([b"a\x00", b"\xff"], object),
         "big": np.array([1.5, 2.5], ">f4"),
         "long name " * 30: np.arange(1000, dtype=np.float32).reshape(10, 100),
+        "large": np.arange(2000, dtype=np.float64).reshape(10, 200),
+        "turned": np.arange(2000, dtype=np.float64).reshape(10, 200).T,
     }
     for as_content in (True, False):
         found = _read(arrays, as_content)
