@@ -38,3 +38,23 @@ def test_a_function_that_asks_for_xla_is_compiled(tmp_path):
     with contextlib.closing(servable.Servable(str(tmp_path / "1"))) as model:
         answer = model.predict({"x": np.float32([2.0, 3.0])})["y"]
     assert answer.tolist() == [4.0, 9.0]
+
+
+def test_rows_of_different_lengths_inside_the_graph_and_as_components(tmp_path):
+    class Words(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+        def split(self, text):
+            words = tf.strings.split(text)
+            return {
+                "padded": words.to_tensor("-"),
+                "values": words.values,
+                "splits": words.row_splits,
+            }
+
+    module = Words()
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures=module.split)
+    with contextlib.closing(servable.Servable(str(tmp_path / "1"))) as model:
+        answer = model.predict({"text": np.array([b"a b c", b"", b"d"], object)})
+    assert answer["padded"].tolist() == [[b"a", b"b", b"c"], [b"-"] * 3, [b"d", b"-", b"-"]]
+    assert answer["values"].tolist() == [b"a", b"b", b"c", b"d"]
+    assert answer["splits"].tolist() == [0, 3, 3, 4]
