@@ -76,8 +76,8 @@ def test_a_job_prints_where_everything_lies_and_exits_with_0(finished):
 
 def test_a_job_says_what_is_ours_and_one_line_about_the_notices(finished):
     _, result = finished
-    (last,) = what_else(result.stderr)
-    assert last == result.stderr.splitlines()[-1]
+    last = result.stderr.splitlines()[-1]
+    assert what_else(result.stderr) == [last]
     assert re.fullmatch(
         r"\d+ deprecation notices of TensorFlow's about its own Estimator and Keras code left out; "
         r"--tf_verbosity=info shows them",
