@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from estimator_app import serve_main
+from estimator_app import serve_flags
 from estimator_app.models import registry
 from input_fns import formats
 
@@ -58,7 +58,7 @@ def test_pages_link_to_what_is_there():
 
 
 def test_every_flag_of_the_server_is_in_the_table_with_what_the_stock_server_does():
-    defined = serve_main.flags.FLAGS.flags_by_module_dict()[serve_main.__name__]
+    defined = serve_flags.flags.FLAGS.flags_by_module_dict()[serve_flags.__name__]
     names = {flag.name for flag in defined} | {"version"}
     assert set(_STOCK_FLAGS) <= names
     rows = dict[str, str]()

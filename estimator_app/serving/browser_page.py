@@ -7,7 +7,13 @@ import importlib.resources
 import json
 from typing import Any
 
-from estimator_app.serving import metrics, model_table, models, request_metrics, status
+from estimator_app.serving import (
+    metrics,
+    model_table,
+    request_metrics,
+    status,
+    version_statuses,
+)
 from export import errors
 
 # path -> file, its type.
@@ -75,8 +81,8 @@ class BrowserPage:
             for seen in statuses
         ]
 
-    def _features(self, name: str, seen: models.VersionStatus) -> dict[str, Any]:
-        if seen.state is not models.State.AVAILABLE:
+    def _features(self, name: str, seen: version_statuses.VersionStatus) -> dict[str, Any]:
+        if seen.state is not version_statuses.State.AVAILABLE:
             return {}
         try:
             with self._table.acquire(name, seen.version) as (_, model):

@@ -7,7 +7,7 @@ and read; over REST, `GET /v1/models`. The stock server refuses both.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_app.serving import model_table, models, status
+from estimator_app.serving import model_table, status, version_statuses
 from serving_client import wire
 
 
@@ -39,7 +39,7 @@ class ModelList:
         return answer
 
 
-def fill_statuses(response: Any, statuses: Sequence[models.VersionStatus]) -> None:
+def fill_statuses(response: Any, statuses: Sequence[version_statuses.VersionStatus]) -> None:
     """Writes the states of versions into a GetModelStatusResponse."""
     for seen in statuses:
         entry = response.model_version_status.add(version=seen.version, state=int(seen.state))

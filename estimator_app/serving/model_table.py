@@ -15,7 +15,7 @@ import threading
 import time
 from typing import Any
 
-from estimator_app.serving import model_config, models, version_policy
+from estimator_app.serving import model_config, models, version_policy, version_statuses
 from export import errors, servable
 
 _logger = logging.getLogger(__name__)
@@ -157,7 +157,9 @@ class ModelTable:
             raise models.not_found(name, version)
         return model.acquire(version, timeout_ms / 1e3 if timeout_ms else None)
 
-    def statuses(self, name: str, version: int | None = None) -> list[models.VersionStatus]:
+    def statuses(
+        self, name: str, version: int | None = None
+    ) -> list[version_statuses.VersionStatus]:
         """The states of a model's versions (TF Serving: get_model_status_impl.cc).
 
         Raises:
@@ -172,7 +174,7 @@ class ModelTable:
             )
         return found
 
-    def all_statuses(self) -> dict[str, list[models.VersionStatus]]:
+    def all_statuses(self) -> dict[str, list[version_statuses.VersionStatus]]:
         """Model -> the states of its versions, highest first, for the models of the config."""
         return {name: model.statuses() for name, model in self._models.items()}
 

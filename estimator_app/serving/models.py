@@ -8,7 +8,6 @@ keeps the version it started on until it ends.
 
 import contextlib
 import dataclasses
-import enum
 import logging
 import threading
 import time
@@ -16,38 +15,17 @@ from typing import Callable, Iterator
 
 import tensorflow as tf
 
-from estimator_app.serving import complete_versions, loaded_versions, memory, version_policy
+from estimator_app.serving import (
+    complete_versions,
+    load_retries,
+    loaded_versions,
+    memory,
+    version_policy,
+)
+from estimator_app.serving.version_statuses import State, VersionStatus, VersionStatuses
 from export import errors, servable, versions
 
 _logger = logging.getLogger(__name__)
-
-# However often a wait between two tries has grown.
-_LONGEST_RETRY_WAIT_SECS = 86_400.0
-
-
-class State(enum.IntEnum):
-    """Where a version is in its life; the numbers are those of `ModelVersionStatus.State`."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
-
-
-@dataclasses.dataclass(frozen=True)
-class VersionStatus:
-    """The state of one version.
-
-    Attributes:
-        version: its number.
-        state: END after an unload or a load that failed for good.
-        error: why the load failed, else None.
-    """
-
-    version: int
-    state: State
-    error: errors.ServableError | None = None
 
 
 @dataclasses.dataclass
@@ -59,17 +37,6 @@ class _Loaded:
     used: float
     users: int = 0
     retired: bool = False
-
-
-@dataclasses.dataclass
-class _Failing:
-    """A version whose load failed and will be tried again: how often, not before when, how long after the
-    next failure, and why."""
-
-    tries_left: int
-    due: float
-    next_wait_secs: float
-    error: errors.ServableError
 
 
 def _at_once(unload: Callable[[], None]) -> None:
@@ -124,10 +91,6 @@ class ServedModel:
         """
         self.name = name
         self._poll_wait_secs = poll_wait_secs
-        self._max_load_retries = max_load_retries
-        self._load_retry_wait_secs = load_retry_wait_secs
-        self._load_retry_multiplier = load_retry_multiplier
-        self._forget_ended_secs = forget_ended_secs
         self._load_fn = load_fn
         self._load_gate = load_gate
         self._unload_fn = unload_fn
@@ -136,8 +99,7 @@ class ServedModel:
         # What requests and the watch share.
         self._lock = threading.Lock()
         self._loaded: dict[int, _Loaded] = {}
-        self._statuses: dict[int, VersionStatus] = {}
-        self._ended: dict[int, float] = {}
+        self._statuses = VersionStatuses(forget_ended_secs, clock)
         # Versions that requests wait for, and the end of a try to load one.
         self._asked: set[int] = set()
         self._tried = threading.Condition(self._lock)
@@ -151,7 +113,9 @@ class ServedModel:
         self._complete = complete_versions.CompleteVersions(settle_secs, clock)
         self._aspired: list[int] = []
         self._missing: list[int] = []
-        self._failing: dict[int, _Failing] = {}
+        self._retries = load_retries.LoadRetries(
+            max_load_retries, load_retry_wait_secs, load_retry_multiplier, clock
+        )
         self._given_up: set[int] = set()
         self._thread = threading.Thread(target=self._watch, name=f"versions-{name}", daemon=True)
 
@@ -217,11 +181,9 @@ class ServedModel:
         Those that ended long ago may be forgotten.
         """
         with self._lock:
-            self._forget_ended()
-            seen = dict(self._statuses)
-        if version is not None:
-            return [seen[version]] if version in seen else []
-        return [seen[key] for key in sorted(seen, reverse=True)]
+            self._statuses.forget_ended(kept=self._given_up)
+            seen = self._statuses.all()
+        return [status for status in seen if version in (None, status.version)]
 
     @contextlib.contextmanager
     def acquire(
@@ -317,8 +279,7 @@ class ServedModel:
             except Exception:
                 _logger.exception("Looking for versions of %s failed", self.name)
             if not acted:
-                due = min((failing.due for failing in self._failing.values()), default=next_look)
-                wait = max(min(next_look, due) - self._clock(), 0)
+                wait = max(min(next_look, self._retries.due) - self._clock(), 0)
                 self._look_now.wait(min(wait, threading.TIMEOUT_MAX))
 
     def _look(self) -> None:
@@ -359,9 +320,10 @@ class ServedModel:
                 self._note_dormant()
                 self._asked.intersection_update(aspired)
                 self._tried.notify_all()
-        for version in [version for version in self._failing if version not in aspired]:
-            failing = self._failing.pop(version)
-            self._set(VersionStatus(version, State.END, failing.error))
+        for version in self._retries.versions:
+            if version not in aspired:
+                self._set(VersionStatus(version, State.END, self._retries.error(version)))
+                self._retries.drop(version)
 
     def _tell_missing(self, missing: list[int]) -> None:
         """Warns of the versions that the policy names but that are not there, once."""
@@ -389,16 +351,15 @@ class ServedModel:
         if spare and (served or not self._aspired or len(spare) > 1):
             self._retire(min(spare))
             return True
-        now = self._clock()
         # What is in memory is followed by what replaces it, asked for or not.
         asked = None if self._on_demand is None or (spare and not served) else set(self._asked)
         for version in self._aspired:
-            failing = self._failing.get(version)
             if version in loaded or version in tried or version in self._given_up:
                 continue
-            if asked is not None and version not in asked and failing is None:
+            failed = self._retries.error(version) is not None
+            if asked is not None and version not in asked and not failed:
                 continue
-            if failing is None or failing.due <= now:
+            if self._retries.is_due(version):
                 tried.add(version)
                 self._try_load(version)
                 return True
@@ -418,8 +379,7 @@ class ServedModel:
                 self._tried.notify_all()
 
     def _load(self, version: int) -> None:
-        failing = self._failing.pop(version, None)
-        if failing is None:
+        if self._retries.begin(version):
             self._set(VersionStatus(version, State.START))
         try:
             with self._load_gate:
@@ -437,7 +397,8 @@ class ServedModel:
         else:
             with self._lock:
                 self._loaded[version] = _Loaded(version, model, self._clock())
-                self._note(VersionStatus(version, State.AVAILABLE))
+                self._statuses.set(VersionStatus(version, State.AVAILABLE))
+            self._retries.drop(version)
             _logger.info("Serving %s version %d", self.name, version)
             return
         _logger.error("Loading %s version %d failed: %s", self.name, version, failure)
@@ -445,13 +406,7 @@ class ServedModel:
         if self._on_demand is not None:
             self._on_demand.release(self, version)
         failure.__traceback__ = failure.__cause__ = failure.__context__ = None
-        tries_left = self._max_load_retries if failing is None else failing.tries_left
-        if tries_left:
-            wait = self._load_retry_wait_secs if failing is None else failing.next_wait_secs
-            wait = min(max(wait, 0), _LONGEST_RETRY_WAIT_SECS)
-            self._failing[version] = _Failing(
-                tries_left - 1, self._clock() + wait, wait * self._load_retry_multiplier, failure
-            )
+        if self._retries.fail(version, failure):
             return
         self._given_up.add(version)
         self._set(VersionStatus(version, State.END, failure))
@@ -485,7 +440,7 @@ class ServedModel:
                 return None, False
             loaded.retired = True
             unused = loaded.users == 0
-            self._note(VersionStatus(version, State.UNLOADING))
+            self._statuses.set(VersionStatus(version, State.UNLOADING))
         if self._on_demand is not None:
             self._on_demand.release(self, version)
         return loaded, unused
@@ -499,9 +454,8 @@ class ServedModel:
             _logger.exception("Unloading %s version %d failed", self.name, loaded.version)
         with self._lock:
             # Another load of the same version may have begun meanwhile.
-            status = self._statuses.get(loaded.version)
-            if status is not None and status.state == State.UNLOADING:
-                self._note(VersionStatus(loaded.version, State.END))
+            if self._statuses.state(loaded.version) == State.UNLOADING:
+                self._statuses.set(VersionStatus(loaded.version, State.END))
                 self._note_dormant()
         _logger.info("Unloaded %s version %d", self.name, loaded.version)
 
@@ -517,12 +471,11 @@ class ServedModel:
         caller holds the lock."""
         dormant = self._dormant()
         for version in dormant:
-            status = self._statuses.get(version)
-            if status is None or status.state == State.END:
-                self._note(VersionStatus(version, State.START))
-        for version, status in list(self._statuses.items()):
-            if status.state == State.START and version not in dormant:
-                self._note(VersionStatus(version, State.END))
+            if self._statuses.state(version) in (None, State.END):
+                self._statuses.set(VersionStatus(version, State.START))
+        for status in self._statuses.all():
+            if status.state == State.START and status.version not in dormant:
+                self._statuses.set(VersionStatus(status.version, State.END))
 
     def _wait_for_load(self, version: int | None, timeout_secs: float | None) -> None:
         """Lets a version be loaded that a request asks for; the caller holds the lock.
@@ -539,9 +492,9 @@ class ServedModel:
             if wanted not in dormant or (version is None and (replaced or not newer)):
                 return
             assert wanted is not None
-            failing = self._failing.get(wanted)
-            if failing is not None:
-                raise failing.error
+            failure = self._retries.error(wanted)
+            if failure is not None:
+                raise _anew(failure)
             self._asked.add(wanted)
             self._look_now.set()
             left = None if until is None else until - self._clock()
@@ -552,31 +505,19 @@ class ServedModel:
                 )
             status = self._statuses.get(wanted)
             if status is not None and status.error is not None:
-                raise status.error
+                raise _anew(status.error)
 
     def _is_decided(self, version: int) -> bool:
         return version not in self._asked or self._stopping.is_set()
 
     def _set(self, status: VersionStatus) -> None:
         with self._lock:
-            self._note(status)
+            self._statuses.set(status)
 
-    def _note(self, status: VersionStatus) -> None:
-        """Sets the state of a version; the caller holds the lock."""
-        self._statuses[status.version] = status
-        if status.state == State.END:
-            self._ended[status.version] = self._clock()
-        else:
-            self._ended.pop(status.version, None)
 
-    def _forget_ended(self) -> None:
-        """Drops what ended long ago; the caller holds the lock."""
-        if not self._forget_ended_secs:
-            return
-        until = self._clock() - self._forget_ended_secs
-        for version in [version for version, ended in self._ended.items() if ended <= until]:
-            if version not in self._given_up:
-                del self._statuses[version], self._ended[version]
+def _anew(error: errors.ServableError) -> errors.ServableError:
+    """The same error for one more request: an exception keeps the frames of every time that it is raised."""
+    return errors.ServableError(error.code, error.message)
 
 
 def not_found(name: str, version: int | None) -> errors.ServableError:

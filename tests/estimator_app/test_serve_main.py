@@ -16,7 +16,7 @@ import grpc
 import numpy as np
 import pytest
 
-from estimator_app import serve_main
+from estimator_app import serve_flags
 from estimator_app.serving import settings as serving_settings
 from serving_client import wire
 from tests import running, saved_models
@@ -54,7 +54,7 @@ def _predict(address, signature, model="default", **inputs):
 def test_every_setting_has_a_flag_with_its_default():
     for field in dataclasses.fields(serving_settings.ServerSettings):
         assert flags.FLAGS[field.name].default == field.default
-        assert any(field.name in names for names in serve_main._GROUPS.values())
+        assert any(field.name in names for names in serve_flags.GROUPS.values())
 
 
 def test_help_needs_no_tensorflow():

@@ -160,10 +160,14 @@ def test_stop_lets_waiting_requests_go(make_model):
 def test_request_gets_the_error_of_the_load(make_model, loader, tmp_path):
     loader.broken.add(f"{tmp_path}/m/2")
     model = make_model("m", (2, 1), max_load_retries=1, load_retry_wait_secs=3600)
-    for _ in range(2):  # the second one does not wait for the next try
+    raised = []
+    for _ in range(3):  # the second one does not wait for the next try
         with pytest.raises(errors.ServableError) as caught:
             _ask(model)
         assert str(caught.value) == "DATA_LOSS: no good"
+        raised.append(caught.value)
+    # Raised again and again, one exception would hold the frames of all requests.
+    assert raised[1] is not raised[2]
     given_up = make_model("n", (2, 1))
     loader.broken.add(f"{tmp_path}/n/2")
     with pytest.raises(errors.ServableError, match="no good"):

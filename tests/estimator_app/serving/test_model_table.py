@@ -6,7 +6,7 @@ import threading
 from google.protobuf import text_format
 import pytest
 
-from estimator_app.serving import model_table, models
+from estimator_app.serving import model_table, models, version_statuses
 from export import errors
 from serving_client import wire
 
@@ -90,7 +90,7 @@ def _settle(table, name, versions):
     model = table._seen[name]
     waiter = threading.Event()
     while model.available != versions or any(
-        status.state is models.State.UNLOADING for status in model.statuses()
+        status.state is version_statuses.State.UNLOADING for status in model.statuses()
     ):
         assert model._thread.is_alive()
         waiter.wait(0.005)
@@ -138,7 +138,7 @@ def test_reload_adds_and_removes_models(base, table):
     assert table.names() == ["n"] and _version(table, "n") == 1
     assert _refusal(_version, table, "m") == "NOT_FOUND: Servable not found for request: Latest(m)"
     _settle(table, "m", [])
-    assert table.statuses("m") == [models.VersionStatus(5, models.State.END)]
+    assert table.statuses("m") == [version_statuses.VersionStatus(5, version_statuses.State.END)]
     table.reload(_config(base, ("m", _BOTH), ("n", "")), _DEADLINE_SECS)
     assert _version(table, "m") == 5
 

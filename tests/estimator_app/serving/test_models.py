@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from estimator_app.serving import models
+from estimator_app.serving import models, version_statuses
 from estimator_app.serving.version_policy import VersionPolicy
 from export import errors
 
@@ -88,7 +88,7 @@ def test_newer_version_takes_over_and_the_old_one_is_unloaded(base, model, loade
     assert loader.loaded["1"].closed and not loader.loaded["2"].closed
     assert _states(model) == {2: "AVAILABLE", 1: "END"}
     assert [status.version for status in model.statuses()] == [2, 1]
-    assert model.statuses(1) == [models.VersionStatus(1, models.State.END)]
+    assert model.statuses(1) == [version_statuses.VersionStatus(1, version_statuses.State.END)]
     assert model.statuses(9) == []
 
 
@@ -135,7 +135,9 @@ def test_failed_load_is_retried_then_reported_and_the_old_version_stays(base, mo
         assert model.poll_once()
     assert loader.tries == ["1", "2", "2"]
     assert model.available == [1]
-    assert model.statuses(2) == [models.VersionStatus(2, models.State.END, _BROKEN)]
+    assert model.statuses(2) == [
+        version_statuses.VersionStatus(2, version_statuses.State.END, _BROKEN)
+    ]
 
 
 def test_failed_version_is_tried_again_once_it_was_gone(base, model, loader):
@@ -215,7 +217,7 @@ def test_newest_version_that_fails_settles_the_start(base, model):
     (base / "2" / "broken").touch()
     model.start()
     assert model.wait_until_settled(10)
-    assert model.failure == models.VersionStatus(2, models.State.END, _BROKEN)
+    assert model.failure == version_statuses.VersionStatus(2, version_statuses.State.END, _BROKEN)
     model.stop()
 
 
@@ -391,7 +393,7 @@ def test_waits_between_tries_grow_if_asked_to(base, loader, multiplier, dues):
         clock.now = 1000 + due
         model.poll_once()
         assert len(loader.tries) == tries + 1
-    assert model.statuses(1)[0].state == models.State.END
+    assert model.statuses(1)[0].state == version_statuses.State.END
 
 
 def test_version_that_is_being_copied_is_as_if_it_were_not_there(base, loader):
