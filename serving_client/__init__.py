@@ -14,8 +14,8 @@ themselves; `serving_client.errors` draws the tree of errors.
 
 from serving_client import wire
 from serving_client.async_client import AsyncPredictionClient
+from serving_client.calls import CallOptions
 from serving_client.client import PredictionClient
-from serving_client.conversations import CallOptions
 from serving_client.encoding import make_example
 from serving_client.errors import (
     AccessError,

@@ -6,7 +6,7 @@ from typing import Any, Awaitable, Callable, Iterable, Mapping, Optional, TypeVa
 
 import numpy as np
 
-from serving_client import conversations, errors, grpc_channels, metadata
+from serving_client import calls, conversations, errors, grpc_channels, metadata
 from serving_client import settings as settings_lib
 from serving_client import steps
 
@@ -71,7 +71,7 @@ class AsyncPredictionClient:
         version: Optional[int] = None,
         version_label: Optional[str] = None,
         output_filter: Iterable[str] = (),
-        **options: Unpack[conversations.CallOptions],
+        **options: Unpack[calls.CallOptions],
     ) -> dict[str, np.ndarray]:
         """Returns the outputs of a signature by name."""
         return await self._run(
@@ -80,9 +80,7 @@ class AsyncPredictionClient:
             )
         )
 
-    async def predict_request(
-        self, request: Any, **options: Unpack[conversations.CallOptions]
-    ) -> Any:
+    async def predict_request(self, request: Any, **options: Unpack[calls.CallOptions]) -> Any:
         """Returns the PredictResponse to a PredictRequest."""
         return await self._run(self._conversations.predict_request(request, options))
 
@@ -92,7 +90,7 @@ class AsyncPredictionClient:
         signature_name: str = "",
         version: Optional[int] = None,
         version_label: Optional[str] = None,
-        **options: Unpack[conversations.CallOptions],
+        **options: Unpack[calls.CallOptions],
     ) -> list[list[tuple[str, float]]]:
         """Returns the classes of each example as (label, score), in the model's order."""
         return await self._run(
@@ -105,7 +103,7 @@ class AsyncPredictionClient:
         signature_name: str = "",
         version: Optional[int] = None,
         version_label: Optional[str] = None,
-        **options: Unpack[conversations.CallOptions],
+        **options: Unpack[calls.CallOptions],
     ) -> list[float]:
         """Returns the value of each example."""
         return await self._run(
@@ -118,7 +116,7 @@ class AsyncPredictionClient:
         signature_names: Iterable[str],
         version: Optional[int] = None,
         version_label: Optional[str] = None,
-        **options: Unpack[conversations.CallOptions],
+        **options: Unpack[calls.CallOptions],
     ) -> dict[str, conversations.Inferences]:
         """Returns the answers of several signatures to the same examples."""
         return await self._run(
@@ -131,26 +129,24 @@ class AsyncPredictionClient:
         self,
         version: Optional[int] = None,
         version_label: Optional[str] = None,
-        **options: Unpack[conversations.CallOptions],
+        **options: Unpack[calls.CallOptions],
     ) -> metadata.ModelMetadata:
         """Returns the signatures of a version, asked anew at every call."""
         return await self._run(self._conversations.model_metadata(version, version_label, options))
 
     async def model_status(
-        self, version: Optional[int] = None, **options: Unpack[conversations.CallOptions]
+        self, version: Optional[int] = None, **options: Unpack[calls.CallOptions]
     ) -> list[metadata.VersionStatus]:
         """Returns the state of one version, or of all that the server has seen, newest first."""
         return await self._run(self._conversations.model_status(version, options))
 
     async def list_models(
-        self, **options: Unpack[conversations.CallOptions]
+        self, **options: Unpack[calls.CallOptions]
     ) -> dict[str, list[metadata.VersionStatus]]:
         """Returns the states of every model's versions, by the model's name, as PredictionClient does."""
         return await self._run(self._conversations.list_models(options))
 
-    async def reload_config(
-        self, config: Any, **options: Unpack[conversations.CallOptions]
-    ) -> None:
+    async def reload_config(self, config: Any, **options: Unpack[calls.CallOptions]) -> None:
         """Replaces the configuration of every address."""
         await self._run(self._conversations.reload_config(config, options))
 

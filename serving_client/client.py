@@ -5,7 +5,7 @@ from typing import Any, Callable, Iterable, Mapping, Optional, TypeVar, Union, U
 
 import numpy as np
 
-from serving_client import conversations, errors, grpc_channels, metadata
+from serving_client import calls, conversations, errors, grpc_channels, metadata
 from serving_client import settings as settings_lib
 from serving_client import steps
 
@@ -17,7 +17,7 @@ class PredictionClient:
 
     Every call takes a version number, or a label that the server's configuration gives to one;
     without both, the newest version that is available answers. Every call takes `timeout_secs`,
-    `headers` and `compression` of its own (see `conversations.CallOptions`). Every call may raise
+    `headers` and `compression` of its own (see `calls.CallOptions`). Every call may raise
     the errors of `serving_client.errors`, and each is repeated, or passed on to the next address,
     while a server is unavailable, within the times of the settings.
 
@@ -75,7 +75,7 @@ class PredictionClient:
         version: Optional[int] = None,
         version_label: Optional[str] = None,
         output_filter: Iterable[str] = (),
-        **options: Unpack[conversations.CallOptions],
+        **options: Unpack[calls.CallOptions],
     ) -> dict[str, np.ndarray]:
         """Returns the outputs of a signature by name.
 
@@ -88,7 +88,7 @@ class PredictionClient:
             version: Number of the version, or None.
             version_label: Label of the version, or None.
             output_filter: Names of the outputs to compute; none given computes all.
-            **options: See `conversations.CallOptions`.
+            **options: See `calls.CallOptions`.
 
         Raises:
             errors.InputError: An input is missing, unknown, or does not fit its dtype or shape.
@@ -99,12 +99,12 @@ class PredictionClient:
             )
         )
 
-    def predict_request(self, request: Any, **options: Unpack[conversations.CallOptions]) -> Any:
+    def predict_request(self, request: Any, **options: Unpack[calls.CallOptions]) -> Any:
         """Returns the PredictResponse to a PredictRequest.
 
         Args:
             request: Ours or TensorFlow Serving's; an empty model name is filled in.
-            **options: See `conversations.CallOptions`.
+            **options: See `calls.CallOptions`.
         """
         return self._run(self._conversations.predict_request(request, options))
 
@@ -114,7 +114,7 @@ class PredictionClient:
         signature_name: str = "",
         version: Optional[int] = None,
         version_label: Optional[str] = None,
-        **options: Unpack[conversations.CallOptions],
+        **options: Unpack[calls.CallOptions],
     ) -> list[list[tuple[str, float]]]:
         """Returns the classes of each example as (label, score), in the model's order.
 
@@ -123,7 +123,7 @@ class PredictionClient:
             signature_name: Which signature; empty is `serving_default`.
             version: Number of the version, or None.
             version_label: Label of the version, or None.
-            **options: See `conversations.CallOptions`.
+            **options: See `calls.CallOptions`.
         """
         return self._run(
             self._conversations.classify(examples, signature_name, version, version_label, options)
@@ -135,7 +135,7 @@ class PredictionClient:
         signature_name: str = "",
         version: Optional[int] = None,
         version_label: Optional[str] = None,
-        **options: Unpack[conversations.CallOptions],
+        **options: Unpack[calls.CallOptions],
     ) -> list[float]:
         """Returns the value of each example; the arguments are those of `classify`."""
         return self._run(
@@ -148,7 +148,7 @@ class PredictionClient:
         signature_names: Iterable[str],
         version: Optional[int] = None,
         version_label: Optional[str] = None,
-        **options: Unpack[conversations.CallOptions],
+        **options: Unpack[calls.CallOptions],
     ) -> dict[str, conversations.Inferences]:
         """Returns the answers of several signatures to the same examples, from one run of the model.
 
@@ -157,7 +157,7 @@ class PredictionClient:
             signature_names: Signatures to classify or to regress with.
             version: Number of the version, or None.
             version_label: Label of the version, or None.
-            **options: See `conversations.CallOptions`.
+            **options: See `calls.CallOptions`.
 
         Returns:
             What `classify` or `regress` returns, by signature.
@@ -172,19 +172,19 @@ class PredictionClient:
         self,
         version: Optional[int] = None,
         version_label: Optional[str] = None,
-        **options: Unpack[conversations.CallOptions],
+        **options: Unpack[calls.CallOptions],
     ) -> metadata.ModelMetadata:
         """Returns the signatures of a version, asked anew at every call."""
         return self._run(self._conversations.model_metadata(version, version_label, options))
 
     def model_status(
-        self, version: Optional[int] = None, **options: Unpack[conversations.CallOptions]
+        self, version: Optional[int] = None, **options: Unpack[calls.CallOptions]
     ) -> list[metadata.VersionStatus]:
         """Returns the state of one version, or of all that the server has seen, newest first."""
         return self._run(self._conversations.model_status(version, options))
 
     def list_models(
-        self, **options: Unpack[conversations.CallOptions]
+        self, **options: Unpack[calls.CallOptions]
     ) -> dict[str, list[metadata.VersionStatus]]:
         """Returns the states of every model's versions, by the model's name, whatever this client's model is.
 
@@ -192,7 +192,7 @@ class PredictionClient:
         """
         return self._run(self._conversations.list_models(options))
 
-    def reload_config(self, config: Any, **options: Unpack[conversations.CallOptions]) -> None:
+    def reload_config(self, config: Any, **options: Unpack[calls.CallOptions]) -> None:
         """Replaces the servers' configuration: which models are served, and which of their versions.
 
         It goes to every address, one after the other, and is never repeated: meanwhile, somebody else
@@ -201,7 +201,7 @@ class PredictionClient:
         Args:
             config: A ModelServerConfig, ours or TensorFlow Serving's, or its text, as in a
                 server's `--model_config_file`.
-            **options: See `conversations.CallOptions`.
+            **options: See `calls.CallOptions`.
 
         Raises:
             errors.RefusedError: A server does not take it; the addresses before have it already.

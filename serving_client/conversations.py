@@ -5,23 +5,11 @@ This is the one core of the clients for threads and for asyncio, over gRPC and o
 """
 
 import time
-from typing import (
-    Any,
-    Callable,
-    Hashable,
-    Iterable,
-    Mapping,
-    NamedTuple,
-    Optional,
-    TypedDict,
-    Union,
-)
+from typing import Any, Callable, Hashable, Iterable, Mapping, Optional, Union
 
-import grpc
 import numpy as np
 
-from serving_client import encoding, errors, metadata, predict_bytes, retry
-from serving_client import rotation as rotation_lib
+from serving_client import calls, encoding, errors, metadata, predict_bytes
 from serving_client import settings as settings_lib
 from serving_client import steps, wire
 
@@ -32,28 +20,6 @@ _MAX_ENCODERS = 100
 
 # A list of (label, score) for each example, or a number for each.
 Inferences = Union[list[list[tuple[str, float]]], list[float]]
-
-
-class CallOptions(TypedDict, total=False):
-    """What one call may have otherwise than the client's settings.
-
-    Attributes:
-        timeout_secs: Its deadline, with its repetitions, in seconds.
-        headers: Sent with it, on top of the settings'.
-        compression: Of its requests.
-    """
-
-    timeout_secs: float
-    headers: settings_lib.Headers
-    compression: str
-
-
-class _Call(NamedTuple):
-    """CallOptions without gaps."""
-
-    timeout_secs: float
-    headers: settings_lib.Headers
-    compression: str
 
 
 class Conversations:
@@ -81,13 +47,7 @@ class Conversations:
         self._settings = settings
         self._model = model
         self._clock = clock
-        self._rotation = rotation_lib.Rotation(
-            settings.addresses, settings.balance, settings.retry_max_wait_secs, clock
-        )
-        self._budget = retry.Budget(
-            settings.retry_budget_per_sec, settings.retry_budget_share, clock
-        )
-        self._default_call = _Call(settings.timeout_secs, {}, settings.compression)
+        self._calls = calls.Calls(settings, model, clock)
         self._metadata: dict[tuple[Optional[int], Optional[str]], metadata.ModelMetadata] = {}
         # By signature, version, label and outputs, as long as no metadata changes.
         self._encoders: dict[Hashable, predict_bytes.PredictEncoder] = {}
@@ -101,10 +61,10 @@ class Conversations:
         version: Optional[int],
         version_label: Optional[str],
         output_filter: Iterable[str],
-        options: CallOptions,
+        options: calls.CallOptions,
     ) -> steps.Conversation[dict[str, np.ndarray]]:
         """Gives the outputs of a signature by name."""
-        call = self._options(options)
+        call = self._calls.options(options)
         names = tuple(output_filter)
         asked = (signature_name, version, version_label, names)
         encoder = self._encoders.get(asked)
@@ -120,16 +80,16 @@ class Conversations:
             for name, tensor in tensors.items():
                 request.inputs[name].CopyFrom(tensor)
             self._keep_encoder(asked, start, signature)
-        response = yield from self._ask("Predict", request, call, signature)
+        response = yield from self._calls.ask("Predict", request, call, signature)
         self._forget_metadata_of_other(response.model_spec, version, version_label)
         try:
             return {name: wire.to_array(one) for name, one in sorted(response.outputs.items())}
         except wire.TensorError as error:
             raise self._unreadable("an output", error) from error
 
-    def predict_request(self, request: Any, options: CallOptions) -> steps.Conversation[Any]:
+    def predict_request(self, request: Any, options: calls.CallOptions) -> steps.Conversation[Any]:
         """Gives the PredictResponse to a PredictRequest."""
-        call = self._options(options)
+        call = self._calls.options(options)
         request = self._with_model(request, wire.PredictRequest)
         signature = None
         if self._settings.is_rest:  # JSON has no dtypes; the signature knows them
@@ -141,7 +101,7 @@ class Conversations:
                 signature = self._signature(found, request.model_spec.signature_name)
             except errors.InputError as error:
                 raise self._input_error(error) from error
-        return (yield from self._ask("Predict", request, call, signature))
+        return (yield from self._calls.ask("Predict", request, call, signature))
 
     def classify(
         self,
@@ -149,14 +109,14 @@ class Conversations:
         signature_name: str,
         version: Optional[int],
         version_label: Optional[str],
-        options: CallOptions,
+        options: calls.CallOptions,
     ) -> steps.Conversation[list[list[tuple[str, float]]]]:
         """Gives the classes of each example."""
-        call = self._options(options)
+        call = self._calls.options(options)
         request = wire.ClassificationRequest()
         self._fill_spec(request.model_spec, version, version_label, signature_name)
         request.input.example_list.examples.extend(map(encoding.make_example, examples))
-        response = yield from self._ask("Classify", request, call)
+        response = yield from self._calls.ask("Classify", request, call)
         return _read_classes(response.result)
 
     def regress(
@@ -165,14 +125,14 @@ class Conversations:
         signature_name: str,
         version: Optional[int],
         version_label: Optional[str],
-        options: CallOptions,
+        options: calls.CallOptions,
     ) -> steps.Conversation[list[float]]:
         """Gives the value of each example."""
-        call = self._options(options)
+        call = self._calls.options(options)
         request = wire.RegressionRequest()
         self._fill_spec(request.model_spec, version, version_label, signature_name)
         request.input.example_list.examples.extend(map(encoding.make_example, examples))
-        response = yield from self._ask("Regress", request, call)
+        response = yield from self._calls.ask("Regress", request, call)
         return _read_values(response.result)
 
     def multi_inference(
@@ -181,10 +141,10 @@ class Conversations:
         signature_names: Iterable[str],
         version: Optional[int],
         version_label: Optional[str],
-        options: CallOptions,
+        options: calls.CallOptions,
     ) -> steps.Conversation[dict[str, Inferences]]:
         """Gives what `classify` or `regress` gives, by signature."""
-        call = self._options(options)
+        call = self._calls.options(options)
         names = list(signature_names)
         if not names:
             raise errors.InputError("MultiInference needs one signature or more; got none.")
@@ -203,7 +163,7 @@ class Conversations:
             task = request.tasks.add(method_name=signature.method_name)
             self._fill_spec(task.model_spec, version, version_label, signature.name)
         request.input.example_list.examples.extend(map(encoding.make_example, examples))
-        response = yield from self._ask("MultiInference", request, call)
+        response = yield from self._calls.ask("MultiInference", request, call)
         if len(response.results) != len(names):
             raise self._unreadable(
                 "a MultiInferenceResponse",
@@ -219,35 +179,39 @@ class Conversations:
         }
 
     def model_metadata(
-        self, version: Optional[int], version_label: Optional[str], options: CallOptions
+        self, version: Optional[int], version_label: Optional[str], options: calls.CallOptions
     ) -> steps.Conversation[metadata.ModelMetadata]:
         """Gives the signatures of a version, asked anew."""
-        return (yield from self._fetch(version, version_label, self._options(options)))
+        return (yield from self._fetch(version, version_label, self._calls.options(options)))
 
     def model_status(
-        self, version: Optional[int], options: CallOptions
+        self, version: Optional[int], options: calls.CallOptions
     ) -> steps.Conversation[list[metadata.VersionStatus]]:
         """Gives the state of one version, or of all."""
         request = wire.GetModelStatusRequest()
         self._fill_spec(request.model_spec, version, None)
-        response = yield from self._ask("GetModelStatus", request, self._options(options))
+        response = yield from self._calls.ask(
+            "GetModelStatus", request, self._calls.options(options)
+        )
         return metadata.from_status_response(response)
 
     def list_models(
-        self, options: CallOptions
+        self, options: calls.CallOptions
     ) -> steps.Conversation[dict[str, list[metadata.VersionStatus]]]:
         """Gives the states of all versions of all models."""
         request = wire.GetModelMetadataRequest(metadata_field=[wire.MODEL_STATUS])
         request.model_spec.SetInParent()
-        response = yield from self._ask("GetModelMetadata", request, self._options(options))
+        response = yield from self._calls.ask(
+            "GetModelMetadata", request, self._calls.options(options)
+        )
         return {
             name: metadata.from_status_response(statuses)
             for name, statuses in wire.unpack_statuses(response).items()
         }
 
-    def reload_config(self, config: Any, options: CallOptions) -> steps.Conversation[None]:
+    def reload_config(self, config: Any, options: calls.CallOptions) -> steps.Conversation[None]:
         """Gives every address the same configuration, once."""
-        call = self._options(options)
+        call = self._calls.options(options)
         request = wire.ReloadConfigRequest()
         if isinstance(config, str):
             from google.protobuf import text_format  # of use here alone, and slow to import
@@ -261,7 +225,7 @@ class Conversations:
         else:
             request.config.CopyFrom(wire.adopt(config, wire.ModelServerConfig))
         for address in self._settings.addresses:
-            response = yield from self._ask_once(
+            response = yield from self._calls.ask_once(
                 address, "HandleReloadConfigRequest", request, call
             )
             # Servers say it by gRPC's status; the protocol has room for it here as well.
@@ -296,11 +260,13 @@ class Conversations:
             left_secs = end - self._clock()
             state = "no answer yet"
             if left_secs > 0:
-                call = self._default_call._replace(
+                call = self._calls.default._replace(
                     timeout_secs=min(left_secs, self._settings.timeout_secs)
                 )
                 try:
-                    response = yield from self._ask_once(address, "GetModelStatus", request, call)
+                    response = yield from self._calls.ask_once(
+                        address, "GetModelStatus", request, call
+                    )
                 except (errors.NotFoundError, errors.UnavailableError, errors.DeadlineError) as e:
                     state = e.details or "no answer"
                 else:
@@ -325,7 +291,7 @@ class Conversations:
         signature_name: str,
         version: Optional[int],
         version_label: Optional[str],
-        call: _Call,
+        call: calls.Call,
     ) -> steps.Conversation[tuple[metadata.Signature, dict[str, Any]]]:
         """Gives the signature, and the inputs as tensors by it; remembered ones may be outdated."""
         check_shapes = self._settings.check_shapes
@@ -358,7 +324,7 @@ class Conversations:
         names: Iterable[str],
         version: Optional[int],
         version_label: Optional[str],
-        call: _Call,
+        call: calls.Call,
     ) -> steps.Conversation[metadata.ModelMetadata]:
         """Gives the remembered signatures if all those named are among them; asks anew otherwise."""
         remembered = self._metadata.get((version, version_label))
@@ -367,7 +333,7 @@ class Conversations:
         return (yield from self._fetch(version, version_label, call))
 
     def _fetch(
-        self, version: Optional[int], version_label: Optional[str], call: _Call
+        self, version: Optional[int], version_label: Optional[str], call: calls.Call
     ) -> steps.Conversation[metadata.ModelMetadata]:
         """Gives the signatures of a version, and remembers them."""
         request = wire.GetModelMetadataRequest(metadata_field=[wire.SIGNATURE_DEF])
@@ -378,10 +344,10 @@ class Conversations:
         return found
 
     def _ask_metadata(
-        self, request: Any, call: _Call
+        self, request: Any, call: calls.Call
     ) -> steps.Conversation[metadata.ModelMetadata]:
         """Gives the signatures that a GetModelMetadataRequest asks for."""
-        response = yield from self._ask("GetModelMetadata", request, call)
+        response = yield from self._calls.ask("GetModelMetadata", request, call)
         try:
             return metadata.from_metadata_response(response)
         except ValueError as error:
@@ -436,79 +402,6 @@ class Conversations:
             filled.model_spec.name = self._model
             return filled
         return request
-
-    def _options(self, options: CallOptions) -> _Call:
-        """Returns the options of one call, checked.
-
-        Raises:
-            errors.InputError: One of them has no such name or value.
-        """
-        if not options:
-            return self._default_call
-        try:
-            call = self._default_call._replace(**options)
-            settings_lib.check_headers(call.headers, self._settings.is_rest)
-            settings_lib.check_compression(call.compression, self._settings.is_rest)
-        except ValueError as error:
-            raise errors.InputError(str(error)) from error
-        if not call.timeout_secs > 0:
-            raise errors.InputError(f"timeout_secs must be above 0; got {call.timeout_secs!r}.")
-        return call
-
-    def _ask(
-        self,
-        method: str,
-        request: Any,
-        call: _Call,
-        signature: Optional[metadata.Signature] = None,
-    ) -> steps.Conversation[Any]:
-        """Gives the response to a call, repeated as the settings say."""
-        settings = self._settings
-        asked = ""
-
-        def make_step(address: str, left_secs: float) -> steps.Send:
-            nonlocal asked
-            asked = address
-            return steps.Send(
-                address, method, request, left_secs, call.headers, call.compression, signature
-            )
-
-        try:
-            return (
-                yield from retry.attempts(
-                    make_step,
-                    self._rotation,
-                    self._budget,
-                    self._pauses,
-                    call.timeout_secs,
-                    settings.retry_timeout_secs,
-                    self._is_retryable,
-                    self._clock,
-                )
-            )
-        except grpc.RpcError as error:
-            raise errors.from_rpc_error(error, self._model, asked, call.timeout_secs) from error
-
-    def _ask_once(
-        self, address: str, method: str, request: Any, call: _Call
-    ) -> steps.Conversation[Any]:
-        """Gives the response of one address to a call that is not repeated."""
-        step = steps.Send(
-            address, method, request, call.timeout_secs, call.headers, call.compression, None
-        )
-        try:
-            return (yield step)
-        except grpc.RpcError as error:
-            raise errors.from_rpc_error(error, self._model, address, call.timeout_secs) from error
-
-    def _pauses(self) -> Any:
-        """Returns the waits of one call."""
-        settings = self._settings
-        return retry.waits(settings.retry_first_wait_secs, settings.retry_max_wait_secs)
-
-    def _is_retryable(self, error: grpc.RpcError) -> bool:
-        """Says whether the settings have a call repeated after this."""
-        return retry.is_retryable(error, self._settings.retry_overloaded)
 
     def _input_error(self, error: errors.InputError) -> errors.InputError:
         """Returns an error about inputs with the model's name."""
