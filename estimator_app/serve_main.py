@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Any, NoReturn
+from typing import Any
 
 from absl import app, flags
 
@@ -81,7 +81,8 @@ def main(argv: list[str]) -> int:
             model_server.stop(0)
             return _failed(_port_file_error(port_file, error))
     model_server.wait()
-    _exit(0)
+    # Whatever its threads do: one may be in a load, or wait for a caller.
+    program.leave(0)
 
 
 def cli() -> None:
@@ -111,14 +112,6 @@ def _served(available: dict[str, list[int]]) -> str:
         noun = "version" if len(versions) == 1 else "versions"
         parts.append(f"{name} {noun} {' and '.join(map(str, versions)) or 'none'}")
     return ", ".join(parts) or "no models"
-
-
-def _exit(code: int) -> NoReturn:
-    """Ends the process whatever its threads do: one may be in a load, or wait for a caller."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _failed(message: str) -> int:
