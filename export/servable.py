@@ -11,10 +11,10 @@ Checks come in the order of TF Serving and speak its sentences (predict_util.cc,
 regressor.cc); what the graph itself refuses is answered in the runtime's own words.
 """
 
-import contextlib
 import copy
+import dataclasses
 import time
-from typing import Any, Callable, Hashable, Iterator, Mapping, NamedTuple, Protocol, Sequence
+from typing import Any, Callable, Hashable, Mapping, NamedTuple, Protocol, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -31,20 +31,43 @@ _IN_CALLING_THREAD = small_runs.options_buffer(inter_op_thread_pool=-1)
 _MAX_QUESTIONS = 1000
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Plan:
+    """What the session is told of each run that feeds and fetches the same tensors.
+
+    Attributes:
+        feeds: names of the tensors to feed, in the order of their values.
+        fetches: names of the tensors to fetch, each once.
+        fed: the runtime's handles of `feeds`.
+        fetched: the runtime's handles of `fetches`.
+        dtypes: the NumPy type that the values of each of `fetches` are kept in; None for its own.
+        places: where among `fetches` each tensor stands that was asked for; None if they are these.
+        is_bounded: see small_runs.BoundedTime.
+    """
+
+    feeds: tuple[str, ...]
+    fetches: list[str]
+    fed: list[Any]
+    fetched: list[Any]
+    dtypes: list[Any]
+    places: list[int] | None
+    is_bounded: bool
+
+
 class _Question(NamedTuple):
     """A Predict request's names, once they are checked.
 
     Attributes:
-        sources: tensor name -> the input that feeds it, in the order in which they are looked up.
-        defaults: tensor name -> value of the inputs that were not sent.
+        sources: the inputs that were sent, in the order in which they are looked up.
+        defaults: values of the inputs that were not sent, which are fed after those.
         aliases: the outputs to compute.
-        fetches: their tensors.
+        plan: of the run.
     """
 
-    sources: dict[str, str]
-    defaults: dict[str, np.ndarray]
+    sources: list[str]
+    defaults: list[np.ndarray]
     aliases: list[str]
-    fetches: list[str]
+    plan: _Plan
 
 
 # Runs a session: tensor name -> value to feed, the tensors to fetch (each once), the milliseconds it may take (0 for no
@@ -102,17 +125,21 @@ class Servable:
         loader = signatures.open_saved_model(path)
         meta_graph = signatures.find_meta_graph(loader, tags)
         self._describe(path, meta_graph, on_run, check_method_names)
-        self._tensors: dict[str, tuple[Any, Any]] = {}
-        self._small_runs = small_runs.SmallRuns(meta_graph.graph_def)
+        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan] = {}
+        self._bounded_time = small_runs.BoundedTime(meta_graph.graph_def)
+        self._small_runs = small_runs.SmallRuns()
+        self._wrapped: WrappedRun | None = None
         self._session: Any = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
         try:
             loader.load(self._session, sorted(tags))
             # A graph without variables, tables and assets has not reached the runtime yet.
             self._session._extend_graph()
             signatures.check_tensors(self._definitions, self._session.graph)
-            self._wrapped = wrap_run(path, self._run_session) if wrap_run else None
+            if wrap_run is not None:
+                self._wrapped = wrap_run(path, self._run_session)
         except Exception as error:
-            self._session.close()
+            self.close()
+            self.free()
             raise _load_error(error) from error
 
     def _describe(
@@ -169,12 +196,10 @@ class Servable:
         question = self._questions.get(names)
         if question is None:
             question = self._ask(key, inputs, output_filter)
-            if len(self._questions) >= _MAX_QUESTIONS:
-                self._questions.clear()
-            self._questions[names] = question
-        feeds = {name: inputs[alias] for name, alias in question.sources.items()}
-        feeds.update(question.defaults)
-        return dict(zip(question.aliases, self._run(feeds, question.fetches, timeout_ms)))
+            _keep(self._questions, names, question)
+        values = [inputs[alias] for alias in question.sources]
+        values += question.defaults
+        return dict(zip(question.aliases, self._run(question.plan, values, timeout_ms)))
 
     def classify(
         self, serialized_examples: Sequence[bytes], signature_name: str = "", timeout_ms: int = 0
@@ -273,7 +298,8 @@ class Servable:
     def free(self) -> None:
         """Frees what a closed model still holds: its variables, and its graph without the garbage collector."""
         graph = self._session.graph
-        self._tensors.clear()
+        self._questions.clear()
+        self._plans.clear()
         self._session = None
         ops.dismantle_graph(graph)
 
@@ -285,7 +311,8 @@ class Servable:
             raise errors.invalid_argument("Input is empty.")
         vector = np.empty([len(examples)], dtype=object)
         vector[:] = examples
-        return self._run(dict.fromkeys(feeds, vector), fetches, timeout_ms)
+        plan = self._plan(tuple(sorted(feeds)), tuple(fetches))
+        return self._run(plan, [vector] * len(feeds), timeout_ms)
 
     def _ask(
         self, key: str, inputs: Mapping[str, np.ndarray], output_filter: Sequence[str]
@@ -299,50 +326,68 @@ class Servable:
             for alias in sorted(definition.inputs)
             if alias in inputs
         }
-        return _Question(
-            sources,
-            {name: value for name, value in feeds.items() if name not in sources},
-            aliases,
-            [definition.outputs[alias].name for alias in aliases],
+        defaults = {name: value for name, value in feeds.items() if name not in sources}
+        plan = self._plan(
+            (*sources, *defaults), tuple([definition.outputs[alias].name for alias in aliases])
         )
+        return _Question(list(sources.values()), list(defaults.values()), aliases, plan)
 
-    def _run(
-        self, feeds: Mapping[str, np.ndarray], fetches: list[str], timeout_ms: int
-    ) -> list[np.ndarray]:
-        """Runs the session, or what stands before it.
+    def _plan(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Plan:
+        """The plan of a run; one tensor fetched under two names is computed once and given twice."""
+        names = (feeds, fetches)
+        plan = self._plans.get(names)
+        if plan is None:
+            unique = list(dict.fromkeys(fetches))
+            fed = [
+                self._tensor(name, "FeedInputs: unable to find feed output {}") for name in feeds
+            ]
+            fetched = [self._tensor(name, "FetchOutputs node {}: not found") for name in unique]
+            plan = _Plan(
+                feeds,
+                unique,
+                [tensor._as_tf_output() for tensor in fed],
+                [tensor._as_tf_output() for tensor in fetched],
+                [object if tensor.dtype == tf.string else None for tensor in fetched],
+                None if len(unique) == len(fetches) else [unique.index(name) for name in fetches],
+                self._bounded_time.holds(feeds, unique),
+            )
+            _keep(self._plans, names, plan)
+        return plan
 
-        One tensor fetched under two names is computed once and given twice.
-        """
-        unique = list(dict.fromkeys(fetches))
+    def _run(self, plan: _Plan, values: Sequence[np.ndarray], timeout_ms: int) -> list[np.ndarray]:
+        """Runs the session, or what stands before it."""
         started = time.perf_counter()
-        values = (self._wrapped or self._run_session)(feeds, unique, timeout_ms)
+        if self._wrapped is None:
+            arrays = self._run_plan(plan, values, timeout_ms)
+        else:
+            arrays = self._wrapped(dict(zip(plan.feeds, values)), plan.fetches, timeout_ms)
         if self._on_run is not None:
             self._on_run(time.perf_counter() - started)
-        if len(unique) == len(fetches):
-            return values
-        arrays = dict(zip(unique, values))
-        return [arrays[name] for name in fetches]
+        return arrays if plan.places is None else [arrays[place] for place in plan.places]
 
     def _run_session(
         self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], timeout_ms: int
     ) -> list[np.ndarray]:
+        """Runs the session for what stands before it; see RunFn."""
+        plan = self._plan(tuple(feeds), tuple(fetches))
+        return self._run_plan(plan, list(feeds.values()), timeout_ms)
+
+    def _run_plan(
+        self, plan: _Plan, values: Sequence[np.ndarray], timeout_ms: int
+    ) -> list[np.ndarray]:
         """Runs the session below `Session.run`, which checks static shapes as TF Serving does not."""
-        fed = {
-            self._tensor(name, "FeedInputs: unable to find feed output {}")[0]: value
-            for name, value in feeds.items()
-        }
-        fetched = [self._tensor(name, "FetchOutputs node {}: not found") for name in fetches]
-        outputs = [output for output, _ in fetched]
-        key = (*fetches, *[(name, value.dtype, value.shape) for name, value in feeds.items()])
+        key = (plan, *[(value.dtype, value.shape) for value in values]) if plan.is_bounded else None
+        buffer = None
+        if key is not None and self._small_runs.is_small(key):
+            options = _IN_CALLING_THREAD
+        elif timeout_ms > 0:
+            options = buffer = small_runs.options_buffer(timeout_in_ms=timeout_ms)
+        else:
+            options = None
+        fed = dict(zip(plan.fed, values))
         started = time.perf_counter()
         try:
-            if self._small_runs.is_small(key):
-                values = self._session._call_tf_sessionrun(
-                    _IN_CALLING_THREAD, fed, outputs, [], None
-                )
-            else:
-                with _run_options(timeout_ms) as options:
-                    values = self._session._call_tf_sessionrun(options, fed, outputs, [], None)
+            arrays = self._session._call_tf_sessionrun(options, fed, plan.fetched, [], None)
         except tf.errors.OpError as error:
             raise errors.ServableError(errors.Code(error.error_code), error.message) from error
         except UnicodeDecodeError as error:
@@ -350,23 +395,30 @@ class Servable:
             # Only what the caller sent is quoted, so it is the argument that was wrong.
             text = error.object.decode("utf-8", "surrogateescape")
             raise errors.invalid_argument(text) from error
-        self._small_runs.add(key, time.perf_counter() - started)
+        finally:
+            if buffer is not None:
+                pywrap_tf_session.TF_DeleteBuffer(buffer)
+        if key is not None:
+            self._small_runs.add(key, time.perf_counter() - started)
         return [
-            value if dtype is None and type(value) is np.ndarray else np.asarray(value, dtype)
-            for value, (_, dtype) in zip(values, fetched)
+            array if dtype is None and type(array) is np.ndarray else np.asarray(array, dtype)
+            for array, dtype in zip(arrays, plan.dtypes)
         ]
 
-    def _tensor(self, name: str, sentence: str) -> tuple[Any, Any]:
-        """The runtime's handle of a tensor, and the NumPy type that its values are kept in."""
-        if name not in self._tensors:
-            try:
-                tensor = self._session.graph.as_graph_element(name, allow_operation=False)
-            except (KeyError, ValueError) as error:
-                text = sentence.format(name)
-                raise errors.ServableError(errors.Code.NOT_FOUND, text) from error
-            dtype = object if tensor.dtype == tf.string else None
-            self._tensors[name] = (tensor._as_tf_output(), dtype)
-        return self._tensors[name]
+    def _tensor(self, name: str, sentence: str) -> tf.Tensor:
+        """A tensor of the graph by its name."""
+        try:
+            return self._session.graph.as_graph_element(name, allow_operation=False)
+        except (KeyError, ValueError) as error:
+            text = sentence.format(name)
+            raise errors.ServableError(errors.Code.NOT_FOUND, text) from error
+
+
+def _keep(answers: dict[Any, Any], names: Hashable, answer: Any) -> None:
+    """Remembers an answer by its names; begins anew where there are too many."""
+    if len(answers) >= _MAX_QUESTIONS:
+        answers.clear()
+    answers[names] = answer
 
 
 def _classification(
@@ -376,19 +428,6 @@ def _classification(
     labels, scores = outputs.get(checks.CLASSES), outputs.get(checks.SCORES)
     checks.check_classification(labels, scores, examples)
     return labels, scores
-
-
-@contextlib.contextmanager
-def _run_options(timeout_ms: int) -> Iterator[Any]:
-    """The runtime's own buffer of RunOptions with this time limit, or None without a limit."""
-    if timeout_ms <= 0:
-        yield None
-        return
-    buffer = small_runs.options_buffer(timeout_in_ms=timeout_ms)
-    try:
-        yield buffer
-    finally:
-        pywrap_tf_session.TF_DeleteBuffer(buffer)
 
 
 def _load_error(error: Exception) -> errors.ServableError:

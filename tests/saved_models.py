@@ -94,6 +94,7 @@ def write_plain_model(
     * `product`: the matrix product of `a` and `b`.
     * `types`: one identity each for several dtypes, under the same names on both sides.
     * `slow`: counts `n` int64 steps, one after the other.
+    * `random`: the sum of `n` random numbers.
     """
 
     def build() -> dict[str, Any]:
@@ -113,6 +114,11 @@ def write_plain_model(
             "product": (PREDICT, pair, {"product": tf.matmul(a, b)}),
             "types": (PREDICT, same, echoed),
             "slow": (PREDICT, {"n": n}, {"steps": steps}),
+            "random": (
+                PREDICT,
+                {"n": n},
+                {"sum": tf.reduce_sum(tf.random.normal(tf.fill([1], n)))},
+            ),
         }
 
     def edit(definitions: dict[str, Any]) -> None:

@@ -192,6 +192,24 @@ def test_run_within_its_time_limit(plain_model):
     assert answer["steps"] == 5
 
 
+def test_a_run_whose_time_is_a_value_keeps_its_time_limit(plain_model):
+    short = {"n": np.array(5, np.int64)}
+    for _ in range(10):
+        plain_model.predict(short, "random")
+    inputs = {"n": np.array(2 * 10**7, np.int64)}
+    refusal = _refusal(plain_model.predict, inputs, "random", timeout_ms=50)
+    assert refusal == ("DEADLINE_EXCEEDED", "Timed out waiting for notification")
+
+
+def test_a_loop_of_another_signature_does_not_count(plain_model, monkeypatch):
+    kept = []
+    monkeypatch.setattr(plain_model._small_runs, "add", lambda key, secs: kept.append(key))
+    plain_model.predict({"n": np.array(5, np.int64)}, "slow")
+    assert not kept
+    plain_model.predict({"x": np.ones([1, 7], np.float32)})
+    assert [key[1:] for key in kept] == [((np.dtype(np.float32), (1, 7)),)]
+
+
 def test_classify_gives_labels_and_scores(examples_model):
     labels, scores = examples_model.classify(_ROWS, "classification")
     assert labels.tolist() == [[b"no", b"yes"]] * 3
@@ -317,6 +335,23 @@ def test_freed_model_leaves_no_graph_to_the_garbage_collector(plain_path):
         model.close()
         model.free()
         assert session() is None and graph() is None
+    finally:
+        gc.enable()
+
+
+def test_a_load_that_fails_leaves_no_graph_to_the_garbage_collector(plain_path):
+    graphs = []
+
+    def refuse(path, run):
+        graphs.append(weakref.ref(run.__self__._session.graph))
+        raise errors.invalid_argument("Not this one.")
+
+    gc.collect()
+    gc.disable()
+    try:
+        refusal = _refusal(servable.Servable, str(plain_path), wrap_run=refuse)
+        assert refusal == ("INVALID_ARGUMENT", "Not this one.")
+        assert graphs[0]() is None
     finally:
         gc.enable()
 
