@@ -117,9 +117,10 @@ class BatchScheduler:
 
     def stop(self) -> None:
         """Ends the threads once all tasks are processed; stopping twice does no harm."""
-        self.hurry()
         with self._lock:
-            self._stopped = True
+            self._hurrying = self._stopped = True
+            # In the same breath: a thread that waits again in between would wait for ever.
+            self._changed.notify_all()
         for thread in self._threads:
             thread.join()
 

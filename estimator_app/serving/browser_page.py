@@ -84,14 +84,13 @@ class BrowserPage:
     def _features(self, name: str, seen: version_statuses.VersionStatus) -> dict[str, Any]:
         if seen.state is not version_statuses.State.AVAILABLE:
             return {}
-        try:
-            with self._table.acquire(name, seen.version) as (_, model):
-                features = model.example_features
-        except errors.ServableError:  # it has gone meanwhile
+        # A look at the page is no use of the model: it keeps none in memory, and loads none.
+        model = self._table.peek(name, seen.version)
+        if model is None:  # it has gone meanwhile
             return {}
         return {
             feature: {"dtype": spec.dtype, "shape": spec.shape}
-            for feature, spec in features.items()
+            for feature, spec in model.example_features.items()
         }
 
     def _latency(self, api: str, entrypoint: str, cell: metrics.Distribution) -> dict[str, Any]:

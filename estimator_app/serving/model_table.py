@@ -2,14 +2,13 @@
 
     table = model_table.ModelTable(models.ServedModel)
     table.reload(model_config.single_model("census", "/models/census"))
-    with table.acquire("census") as (version, model):
+    with table.acquire("census") as (version, model, left_ms):
         ...
 
 The counterpart of TF Serving's server_core.cc, whose checks and sentences these are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-import contextlib
 import logging
 import threading
 import time
@@ -134,14 +133,14 @@ class ModelTable:
 
     def acquire(
         self, name: str, version: int | None = None, label: str | None = None, timeout_ms: int = 0
-    ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable]]:
+    ) -> models.Hold:
         """Holds the version that a request asks for; see models.ServedModel.acquire.
 
         Args:
             name: of the model.
             version: its number; None for the highest that is available, or for that of the label.
             label: of the version; None for none.
-            timeout_ms: how long the version may take to load, in milliseconds; 0 for without limit.
+            timeout_ms: how long the request may take, in milliseconds; 0 for without limit.
 
         Raises:
             errors.ServableError: there is no such model, version or label.
@@ -155,7 +154,12 @@ class ModelTable:
         model = self._models.get(name)
         if model is None:
             raise models.not_found(name, version)
-        return model.acquire(version, timeout_ms / 1e3 if timeout_ms else None)
+        return model.acquire(version, timeout_ms)
+
+    def peek(self, name: str, version: int) -> servable.Servable | None:
+        """A version that is in memory, without using it; see models.ServedModel.peek."""
+        model = self._models.get(name)
+        return None if model is None else model.peek(version)
 
     def statuses(
         self, name: str, version: int | None = None

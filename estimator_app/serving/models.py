@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import threading
 import time
-from typing import Callable, Iterator
+from typing import Callable
 
 import tensorflow as tf
 
@@ -117,10 +117,15 @@ class ServedModel:
             max_load_retries, load_retry_wait_secs, load_retry_multiplier, clock
         )
         self._given_up: set[int] = set()
-        self._thread = threading.Thread(target=self._watch, name=f"versions-{name}", daemon=True)
+        self._thread: threading.Thread | None = None
+        # Whether the watch has ended because there was nothing left to do.
+        self._rests = False
 
     def start(self) -> None:
         """Begins to watch the base path."""
+        self._thread = threading.Thread(
+            target=self._watch, name=f"versions-{self.name}", daemon=True
+        )
         self._thread.start()
 
     def configure(self, base_path: str, policy: version_policy.VersionPolicy) -> None:
@@ -135,11 +140,14 @@ class ServedModel:
             if self._wanted is None:
                 self._settled.clear()
             self._wanted = (base_path, policy)
-        self._look_now.set()
+            self._look_now.set()
+            if self._rests:
+                self._rests = False
+                self.start()
 
     def retire(self) -> None:
-        """Unloads every version as its last request ends, and watches nothing until it is
-        configured again."""
+        """Unloads every version as its last request ends, and then watches nothing, without a thread, until
+        it is configured again."""
         with self._lock:
             self._wanted = None
         self._settled.set()
@@ -185,42 +193,28 @@ class ServedModel:
             seen = self._statuses.all()
         return [status for status in seen if version in (None, status.version)]
 
-    @contextlib.contextmanager
-    def acquire(
-        self, version: int | None = None, timeout_secs: float | None = None
-    ) -> Iterator[tuple[int, servable.Servable]]:
+    def acquire(self, version: int | None = None, timeout_ms: int = 0) -> "Hold":
         """Holds a version in memory for the length of one request.
 
         Args:
             version: None for the highest that is available.
-            timeout_secs: how long a version may take that is loaded for this request, in seconds; None
-                for without limit.
+            timeout_ms: how long the request may take, in milliseconds; 0 for without limit.
 
-        Yields:
-            the version and its servable.
+        Returns:
+            what holds it while it is entered. Entering it may raise errors.ServableError: `NOT_FOUND`; the
+            version is not available (TF Serving: basic_manager.cc). `DEADLINE_EXCEEDED`, or why its load
+            failed, if it was loaded for this request.
+        """
+        return Hold(self, version, timeout_ms)
 
-        Raises:
-            errors.ServableError: `NOT_FOUND`; it is not available (TF Serving: basic_manager.cc).
-                `DEADLINE_EXCEEDED`, or why its load failed, if it was loaded for this request.
+    def peek(self, version: int) -> servable.Servable | None:
+        """A version that is in memory, to read what it says of itself; None if it is not there.
+
+        It is neither loaded nor held nor counted as used: it must not be run.
         """
         with self._lock:
-            if self._on_demand is not None:
-                self._wait_for_load(version, timeout_secs)
-            wanted = max(self._loaded, default=None) if version is None else version
-            loaded = None if wanted is None else self._loaded.get(wanted)
-            if loaded is None:
-                raise not_found(self.name, version)
-            loaded.users += 1
-            loaded.used = self._clock()
-        try:
-            yield loaded.version, loaded.model
-        finally:
-            with self._lock:
-                loaded.users -= 1
-                loaded.used = self._clock()
-                last = loaded.retired and loaded.users == 0
-            if last:
-                self._unload_fn(lambda: self._close(loaded))
+            loaded = self._loaded.get(version)
+            return None if loaded is None else loaded.model
 
     def last_used(self, version: int) -> float:
         """See loaded_versions.Owner."""
@@ -258,13 +252,16 @@ class ServedModel:
     def stop(self) -> None:
         """Ends the watch and unloads the model; runs under way end as cancelled."""
         self.begin_stop()
-        if self._thread.is_alive():
-            self._thread.join()
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
         for version in self.available:
             self._retire(version, at_once=True)
 
     def _watch(self) -> None:
-        """Looks when it is time and acts, one load or unload at a time, until it is stopped."""
+        """Looks when it is time and acts, one load or unload at a time, until it is stopped or nothing is
+        left to do."""
         next_look = self._clock() if self._poll_wait_secs >= 0 else float("inf")
         while not self._stopping.is_set():
             acted = False
@@ -279,8 +276,16 @@ class ServedModel:
             except Exception:
                 _logger.exception("Looking for versions of %s failed", self.name)
             if not acted:
+                if self._begin_rest():
+                    return
                 wait = max(min(next_look, self._retries.due) - self._clock(), 0)
                 self._look_now.wait(min(wait, threading.TIMEOUT_MAX))
+
+    def _begin_rest(self) -> bool:
+        """Whether the watch is to end: nothing is wanted, loaded or waited for."""
+        with self._lock:
+            self._rests = self._wanted is None and not self._aspired and not self._loaded
+            return self._rests
 
     def _look(self) -> None:
         """Finds out which versions to have; a base path that is missing changes nothing."""
@@ -406,6 +411,7 @@ class ServedModel:
         if self._on_demand is not None:
             self._on_demand.release(self, version)
         failure.__traceback__ = failure.__cause__ = failure.__context__ = None
+        memory.give_back()
         if self._retries.fail(version, failure):
             return
         self._given_up.add(version)
@@ -477,20 +483,44 @@ class ServedModel:
             if status.state == State.START and status.version not in dormant:
                 self._statuses.set(VersionStatus(status.version, State.END))
 
-    def _wait_for_load(self, version: int | None, timeout_secs: float | None) -> None:
+    def _enter(self, version: int | None, timeout_ms: int) -> tuple[_Loaded, int]:
+        """See Hold; gives what it holds, and the milliseconds that are left."""
+        with self._lock:
+            if self._on_demand is not None:
+                timeout_ms = self._wait_for_load(version, timeout_ms)
+            wanted = max(self._loaded, default=None) if version is None else version
+            loaded = None if wanted is None else self._loaded.get(wanted)
+            if loaded is None:
+                raise not_found(self.name, version)
+            loaded.users += 1
+            loaded.used = self._clock()
+            return loaded, timeout_ms
+
+    def _leave(self, loaded: _Loaded) -> None:
+        with self._lock:
+            loaded.users -= 1
+            loaded.used = self._clock()
+            last = loaded.retired and loaded.users == 0
+        if last:
+            self._unload_fn(lambda: self._close(loaded))
+
+    def _wait_for_load(self, version: int | None, timeout_ms: int) -> int:
         """Lets a version be loaded that a request asks for; the caller holds the lock.
 
         Does nothing if it is in memory, or cannot be loaded. While the newest version replaces one that
         is in memory, that one answers.
+
+        Returns:
+            the milliseconds that are left, 1 at least; 0 for without limit, if that is what `timeout_ms` is.
         """
-        until = None if timeout_secs is None else self._clock() + timeout_secs
+        until = self._clock() + timeout_ms / 1e3 if timeout_ms else None
         while not self._stopping.is_set():
             dormant = self._dormant()
             wanted = max(dormant, default=None) if version is None else version
             newer = wanted is not None and all(wanted > loaded for loaded in self._loaded)
             replaced = any(loaded not in self._aspired for loaded in self._loaded)
             if wanted not in dormant or (version is None and (replaced or not newer)):
-                return
+                break
             assert wanted is not None
             failure = self._retries.error(wanted)
             if failure is not None:
@@ -506,6 +536,7 @@ class ServedModel:
             status = self._statuses.get(wanted)
             if status is not None and status.error is not None:
                 raise _anew(status.error)
+        return 0 if until is None else max(int((until - self._clock()) * 1e3), 1)
 
     def _is_decided(self, version: int) -> bool:
         return version not in self._asked or self._stopping.is_set()
@@ -513,6 +544,29 @@ class ServedModel:
     def _set(self, status: VersionStatus) -> None:
         with self._lock:
             self._statuses.set(status)
+
+
+class Hold:
+    """A version that is held in memory between `__enter__` and `__exit__`, which may be called once.
+
+    Entering gives the version, its servable and the milliseconds that are left for its run: those of the
+    request less what the load took; 0 for without limit. A class rather than a generator: every call makes one.
+    """
+
+    __slots__ = ("_owner", "_version", "_timeout_ms", "_loaded")
+
+    def __init__(self, owner: ServedModel, version: int | None, timeout_ms: int) -> None:
+        """See ServedModel.acquire."""
+        self._owner = owner
+        self._version = version
+        self._timeout_ms = timeout_ms
+
+    def __enter__(self) -> tuple[int, servable.Servable, int]:
+        self._loaded, left_ms = self._owner._enter(self._version, self._timeout_ms)
+        return self._loaded.version, self._loaded.model, left_ms
+
+    def __exit__(self, *error: object) -> None:
+        self._owner._leave(self._loaded)
 
 
 def _anew(error: errors.ServableError) -> errors.ServableError:

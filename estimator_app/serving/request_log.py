@@ -182,7 +182,7 @@ class RequestLog:
         answer_bytes = len(response) if isinstance(response, bytes) else response.ByteSize()
         size = request.ByteSize() + answer_bytes + _ENTRY_BYTES
         with self._lock:
-            full = self._waiting_bytes and self._waiting_bytes + size > self._max_waiting_bytes
+            full = self._waiting_bytes + size > self._max_waiting_bytes
             if not full:
                 self._waiting_bytes += size
         if full:
@@ -207,7 +207,11 @@ class RequestLog:
     def _write(self, kind: str, request: Any, response: Any) -> errors.Code:
         if time.monotonic() < self._not_before:
             return errors.Code.UNAVAILABLE
-        record = self._record(kind, request, response)
+        try:
+            record = self._record(kind, request, response)
+        except Exception as error:  # such as one of 2 GiB: the file is as good as before
+            _logger.error("A record for %s cannot be made: %s", self.config.filename_prefix, error)
+            return errors.Code.INTERNAL
 
         def append() -> None:
             if self._writer is None:

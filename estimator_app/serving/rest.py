@@ -124,13 +124,13 @@ class RestApi:
 
     def _acquire(
         self, spec: "_Spec"
-    ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable]]:
+    ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable, int]]:
         return self._table.acquire(spec.name, spec.version, spec.label, self._timeout_ms)
 
     def _predict(self, spec: "_Spec", body: dict[str, Any]) -> str:
         name = json_tensors.signature_name(body)
         key = name or signatures.DEFAULT_NAME
-        with self._acquire(spec) as (_, model):
+        with self._acquire(spec) as (_, model, left_ms):
             if key not in model.signatures:
                 raise errors.invalid_argument(
                     f'Serving signature name: "{key}" not found in signature def'
@@ -141,21 +141,21 @@ class RestApi:
                     f"Failed to get input map for signature: {name or 'DEFAULT'}"
                 )
             inputs, rows = json_tensors.read_inputs(body, specs)
-            outputs = model.predict(inputs, key, timeout_ms=self._timeout_ms)
+            outputs = model.predict(inputs, key, timeout_ms=left_ms)
         return json_outputs.write_outputs(outputs, rows)
 
     def _classify(self, spec: "_Spec", body: dict[str, Any]) -> str:
         name = json_tensors.signature_name(body)
         examples = json_examples.read_examples(body)
-        with self._acquire(spec) as (_, model):
-            labels, scores = model.classify(examples, name, self._timeout_ms)
+        with self._acquire(spec) as (_, model, left_ms):
+            labels, scores = model.classify(examples, name, left_ms)
         return json_examples.write_classes(servicers.class_rows(labels, scores))
 
     def _regress(self, spec: "_Spec", body: dict[str, Any]) -> str:
         name = json_tensors.signature_name(body)
         examples = json_examples.read_examples(body)
-        with self._acquire(spec) as (_, model):
-            values = model.regress(examples, name, self._timeout_ms)
+        with self._acquire(spec) as (_, model, left_ms):
+            values = model.regress(examples, name, left_ms)
         return json_examples.write_values(values)
 
     def _describe(self, spec: "_Spec", verb: str | None) -> str:

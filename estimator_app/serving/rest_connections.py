@@ -36,9 +36,11 @@ class PatientProtocol(h11_impl.H11Protocol):
         self._look_after(self._wait_secs)
 
     def data_received(self, data: bytes) -> None:
-        if self.conn.their_state is h11.SEND_BODY:
-            self._since = self.loop.time()
+        before = self.conn.their_state
         super().data_received(data)
+        # Bytes of a body, or the end of a head; a head that drips in is no headway.
+        if before is h11.SEND_BODY or self.conn.their_state is not before:
+            self._since = self.loop.time()
 
     def on_response_complete(self) -> None:
         self._since = self.loop.time()

@@ -25,8 +25,8 @@ class Models(Protocol):
 
     def acquire(
         self, name: str, version: int | None = None, label: str | None = None, timeout_ms: int = 0
-    ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable]]:
-        """Holds a version for the length of one request."""
+    ) -> contextlib.AbstractContextManager[tuple[int, servable.Servable, int]]:
+        """Holds a version for the length of one request; gives it and the milliseconds that are left."""
 
 
 def generic_handlers(
@@ -100,9 +100,9 @@ class PredictionService:
     def predict(self, request: Any, timeout_ms: int) -> Any:
         """PredictRequest -> the bytes of a PredictResponse (predict_util.cc)."""
         spec = _model_spec(request)
-        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model):
+        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model, left_ms):
             outputs = model.predict(
-                _Tensors(request.inputs), spec.signature_name, request.output_filter, timeout_ms
+                _Tensors(request.inputs), spec.signature_name, request.output_filter, left_ms
             )
         name = spec.signature_name or signatures.DEFAULT_NAME
         entries = tensor_bytes.map_entries(_OUTPUTS, outputs, self._as_tensor_content)
@@ -111,9 +111,9 @@ class PredictionService:
     def classify(self, request: Any, timeout_ms: int) -> Any:
         """ClassificationRequest -> ClassificationResponse (classification_service.cc)."""
         spec = _model_spec(request)
-        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model):
+        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model, left_ms):
             examples = serialized_examples(request.input)
-            labels, scores = model.classify(examples, spec.signature_name, timeout_ms)
+            labels, scores = model.classify(examples, spec.signature_name, left_ms)
         response = wire.ClassificationResponse()
         _fill_spec(response.model_spec, spec, version)
         _fill_classification(response.result, labels, scores)
@@ -122,9 +122,9 @@ class PredictionService:
     def regress(self, request: Any, timeout_ms: int) -> Any:
         """RegressionRequest -> RegressionResponse (regression_service.cc)."""
         spec = _model_spec(request)
-        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model):
+        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model, left_ms):
             examples = serialized_examples(request.input)
-            values = model.regress(examples, spec.signature_name, timeout_ms)
+            values = model.regress(examples, spec.signature_name, left_ms)
         response = wire.RegressionResponse()
         _fill_spec(response.model_spec, spec, version)
         _fill_regression(response.result, values)
@@ -137,7 +137,7 @@ class PredictionService:
         """
         specs = [task.model_spec for task in request.tasks]
         first = specs[0] if specs else wire.ModelSpec()
-        with self._table.acquire(*_wanted(first), timeout_ms) as (version, model):
+        with self._table.acquire(*_wanted(first), timeout_ms) as (version, model, left_ms):
             tasks = [
                 checks.Task(
                     task.model_spec.name,
@@ -147,7 +147,7 @@ class PredictionService:
                 for task in request.tasks
             ]
             examples = serialized_examples(request.input)
-            results = model.multi_inference(examples, tasks, timeout_ms)
+            results = model.multi_inference(examples, tasks, left_ms)
         response = wire.MultiInferenceResponse()
         for spec, result in zip(specs, results):
             answer = response.results.add()
@@ -168,7 +168,7 @@ class PredictionService:
         for field in request.metadata_field:
             if field != wire.SIGNATURE_DEF:
                 raise errors.invalid_argument(f"Metadata field {field} is not supported")
-        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model):
+        with self._table.acquire(*_wanted(spec), timeout_ms) as (version, model, _):
             definitions = model.signature_def_map_bytes
         response = wire.GetModelMetadataResponse()
         response.model_spec.name = spec.name

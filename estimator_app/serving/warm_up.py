@@ -42,6 +42,7 @@ class WarmUp:
                 self.run(path, model)
             except BaseException:
                 model.close()
+                model.free()
                 raise
             return model
 
@@ -127,10 +128,10 @@ class _Alone:
     @contextlib.contextmanager
     def acquire(
         self, name: str, version: int | None = None, label: str | None = None, timeout_ms: int = 0
-    ) -> Iterator[tuple[int, servable.Servable]]:
+    ) -> Iterator[tuple[int, servable.Servable, int]]:
         """See model_table.ModelTable.acquire."""
-        del name, version, label, timeout_ms
-        yield 0, self._model
+        del name, version, label
+        yield 0, self._model, timeout_ms
 
 
 def _parse(record: bytes, file: str) -> Any:

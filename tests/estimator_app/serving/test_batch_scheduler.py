@@ -1,5 +1,6 @@
 """Which tasks share a batch, when it runs, and what is refused. Nothing here waits for time to pass."""
 
+import sys
 import threading
 
 import pytest
@@ -234,3 +235,18 @@ def test_stop_runs_what_waits_and_takes_no_more():
     with pytest.raises(errors.ServableError, match="CANCELLED"):
         scheduler.submit(owner, "k", _Task("b"))
     scheduler.stop()
+
+
+def test_stop_ends_every_thread_whenever_it_wakes():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            stop = threading.Thread(
+                target=batch_scheduler.BatchScheduler(8, "test_batches").stop, daemon=True
+            )
+            stop.start()
+            stop.join(_WAIT_SECS)
+            assert not stop.is_alive()
+    finally:
+        sys.setswitchinterval(interval)

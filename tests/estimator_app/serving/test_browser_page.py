@@ -1,11 +1,20 @@
 """The page at `/`: what it is made of, and what a person sees and does in a real browser."""
 
 import http.client
+import itertools
 import json
 import shutil
 
 import pytest
 
+from estimator_app.serving import (
+    browser_page,
+    loaded_versions,
+    model_config,
+    model_table,
+    models,
+    request_metrics,
+)
 from tests import browser, running
 
 _TIMEOUT_SECS = 30.0
@@ -181,3 +190,28 @@ def test_version_that_does_not_load_and_its_error_come_up_by_themselves(page, ba
         assert page.run("document.querySelector('.fields input').value") == "half a row"
     finally:
         (base / "9").rmdir()
+
+
+def test_open_page_keeps_no_model_in_memory(base):
+    """A model that is loaded when it is asked is as long unused as without the page."""
+    ticks, made = itertools.count(), []
+
+    def make_model(*what):
+        shared = loaded_versions.LoadedVersions()
+        made.append(
+            models.ServedModel(*what, loaded_on_demand=shared, clock=lambda: float(next(ticks)))
+        )
+        return made[-1]
+
+    table = model_table.ModelTable(make_model)
+    table.reload(model_config.single_model("examples", str(base)))
+    try:
+        with table.acquire("examples"):
+            pass
+        used = made[0].last_used(3)
+        page = browser_page.BrowserPage(table, request_metrics.RequestMetrics())
+        (shown,) = json.loads(page.get("/models.json")[0])
+        assert shown["versions"][0]["features"]["x"]["shape"] == [2]
+        assert made[0].last_used(3) == used
+    finally:
+        table.stop()

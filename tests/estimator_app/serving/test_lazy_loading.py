@@ -10,6 +10,7 @@ from estimator_app.serving.version_policy import VersionPolicy
 from export import errors
 
 _DEADLINE_SECS = 30.0
+_DEADLINE_MS = 30_000
 _MIB = 2**20
 
 
@@ -81,8 +82,8 @@ def _write(base, version, size=1):
         file.truncate(size)
 
 
-def _ask(model, version=None, timeout_secs=_DEADLINE_SECS):
-    with model.acquire(version, timeout_secs) as (answering, _):
+def _ask(model, version=None, timeout_ms=_DEADLINE_MS):
+    with model.acquire(version, timeout_ms) as (answering, _, _):
         return answering
 
 
@@ -138,7 +139,7 @@ def test_request_waits_no_longer_than_its_deadline_and_the_load_goes_on(make_mod
     model = make_model("m", (1, 1))
     loader.go.clear()
     with pytest.raises(errors.ServableError) as caught:
-        _ask(model, timeout_secs=0.01)
+        _ask(model, timeout_ms=10)
     assert str(caught.value) == (
         "DEADLINE_EXCEEDED: Version 1 of model m was not loaded in time; it goes on loading"
     )
@@ -210,7 +211,7 @@ def test_version_that_was_asked_longest_ago_makes_room(make_model, loader):
 
 def test_version_that_is_answering_goes_last(make_model, loader):
     first, second, third = (make_model(name, (1, 3 * _MIB), limit_mib=8) for name in "abc")
-    with first.acquire(None, _DEADLINE_SECS):
+    with first.acquire(None, _DEADLINE_MS):
         assert _ask(second) == 1 and _ask(third) == 1
         assert first.available == [1] and second.available == []
 
@@ -232,3 +233,50 @@ def test_unloaded_version_makes_room_for_others(make_model):
     _eventually(lambda: first.available == [])
     assert _ask(second) == 1
     _eventually(lambda: _states(first) == {1: "END"})
+
+
+class _Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_run_has_what_the_load_left_of_the_time(make_model, loader):
+    clock = _Clock()
+
+    def load(path):
+        clock.now += 2.0
+        return loader(path)
+
+    model = make_model("m", (1, 1), load_fn=load, clock=clock)
+    with model.acquire(None, 3000) as (_, _, left_ms):
+        assert left_ms == 1000
+    with model.acquire(None, 3000) as (_, _, left_ms):
+        assert left_ms == 3000
+    with model.acquire() as (_, _, left_ms):
+        assert left_ms == 0  # without limit
+
+
+def test_run_whose_time_the_load_has_used_up_has_a_limit_all_the_same(make_model, loader):
+    clock = _Clock()
+
+    def load(path):
+        clock.now += 5.0
+        return loader(path)
+
+    model = make_model("m", (1, 1), load_fn=load, clock=clock)
+    with model.acquire(None, 3000) as (_, _, left_ms):
+        assert left_ms == 1
+
+
+def test_look_at_a_version_neither_loads_nor_uses_it(make_model, loader):
+    clock = _Clock()
+    model = make_model("m", (1, 1), clock=clock)
+    assert model.peek(1) is None and not loader.loaded
+    _ask(model)
+    used = model.last_used(1)
+    clock.now += 1
+    assert model.peek(1) is loader.loaded[0]
+    assert model.last_used(1) == used

@@ -1,60 +1,60 @@
 """How many loads and unloads run at once."""
 
 import threading
+import time
 
 from estimator_app.serving import load_threads
 
 _DEADLINE_SECS = 30.0
+_LOADS = 8
 
 
 class _Loads:
-    """Threads that hold the gate until they are let go."""
+    """Runs loads through a gate; notes how many were inside at once."""
 
-    def __init__(self, gate):
-        self.go = threading.Event()
-        self.entered = threading.Semaphore(0)
+    def __init__(self, gate, meeting):
+        """Each load waits until `meeting` of them are inside."""
+        self.most = 0
         self._gate = gate
-        self._threads = []
+        self._inside = 0
+        self._lock = threading.Lock()
+        self._meeting = threading.Barrier(meeting)
+        self._start = threading.Barrier(_LOADS)
 
-    def begin(self, count):
-        for _ in range(count):
-            self._threads.append(threading.Thread(target=self._load))
-            self._threads[-1].start()
-
-    def end(self):
-        self.go.set()
-        for thread in self._threads:
+    def run(self):
+        threads = [threading.Thread(target=self._load, daemon=True) for _ in range(_LOADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
             thread.join(_DEADLINE_SECS)
             assert not thread.is_alive()
+        return self.most
 
     def _load(self):
+        self._start.wait(_DEADLINE_SECS)
         with self._gate:
-            self.entered.release()
-            self.go.wait(_DEADLINE_SECS)
+            with self._lock:
+                self._inside += 1
+                self.most = max(self.most, self._inside)
+            self._meeting.wait(_DEADLINE_SECS)
+            for _ in range(100):
+                time.sleep(0)  # the turn of another thread, if the gate has let one in
+            with self._lock:
+                self._inside -= 1
 
 
 def test_loads_of_the_start_run_side_by_side_and_later_ones_in_turn():
     gate = load_threads.LoadGate(0, first_loads=2)
-    first = _Loads(gate)
-    first.begin(3)
-    assert all(first.entered.acquire(timeout=_DEADLINE_SECS) for _ in range(2))
-    assert not first.entered.acquire(timeout=0.05)
+    assert _Loads(gate, meeting=2).run() == 2
     gate.narrow()
-    first.end()
-    later = _Loads(gate)
-    later.begin(2)
-    assert later.entered.acquire(timeout=_DEADLINE_SECS)
-    assert not later.entered.acquire(timeout=0.05)
-    later.end()
+    assert _Loads(gate, meeting=1).run() == 1
 
 
 def test_threads_say_how_many_loads_run_later():
     gate = load_threads.LoadGate(2, first_loads=1)
+    assert _Loads(gate, meeting=1).run() == 1
     gate.narrow()
-    loads = _Loads(gate)
-    loads.begin(2)
-    assert all(loads.entered.acquire(timeout=_DEADLINE_SECS) for _ in range(2))
-    loads.end()
+    assert _Loads(gate, meeting=2).run() == 2
 
 
 def test_load_that_fails_lets_the_next_one_in():

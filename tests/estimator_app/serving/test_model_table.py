@@ -81,7 +81,7 @@ def _refusal(function, *arguments):
 
 
 def _version(table, *wanted):
-    with table.acquire(*wanted) as (version, _):
+    with table.acquire(*wanted) as (version, _, _):
         return version
 
 

@@ -68,7 +68,7 @@ def test_newest_version_is_loaded(base, model, loader):
     assert model.poll_once()
     assert model.available == [3] and loader.tries == ["3"]
     assert _states(model) == {3: "AVAILABLE"}
-    with model.acquire() as (version, servable):
+    with model.acquire() as (version, servable, _):
         assert version == 3 and servable is loader.loaded["3"]
 
 
@@ -97,7 +97,7 @@ def test_old_version_answers_while_the_new_one_loads(base, loader):
 
     def load(path):
         if model.available:
-            with model.acquire() as (version, _):
+            with model.acquire() as (version, _, _):
                 seen.append((version, _states(model)))
         return loader(path)
 
@@ -112,7 +112,7 @@ def test_old_version_answers_while_the_new_one_loads(base, loader):
 def test_request_keeps_its_version_to_the_end(base, model, loader):
     (base / "1").mkdir()
     model.poll_once()
-    with model.acquire() as (version, servable):
+    with model.acquire() as (version, servable, _):
         (base / "2").mkdir()
         model.poll_once()
         assert version == 1 and not servable.closed
@@ -120,7 +120,7 @@ def test_request_keeps_its_version_to_the_end(base, model, loader):
         with pytest.raises(errors.ServableError):
             with model.acquire(1):
                 pass
-        with model.acquire() as (newer, _):
+        with model.acquire() as (newer, _, _):
             assert newer == 2
     assert servable.closed
     assert _states(model) == {2: "AVAILABLE", 1: "END"}
@@ -244,7 +244,7 @@ def _served(base, loader, policy, *on_disk):
 def test_several_versions_are_loaded_highest_first(base, loader):
     model = _served(base, loader, VersionPolicy(latest=2), 1, 2, 3)
     assert loader.tries == ["3", "2"] and model.available == [3, 2]
-    with model.acquire() as (newest, _), model.acquire(2) as (older, _):
+    with model.acquire() as (newest, _, _), model.acquire(2) as (older, _, _):
         assert (newest, older) == (3, 2)
     with pytest.raises(errors.ServableError, match=r"Specific\(m, 1\)"):
         with model.acquire(1):
@@ -307,7 +307,7 @@ def test_another_base_path_serves_its_versions(base, loader, tmp_path):
 
 def test_retired_model_lets_its_request_end_and_can_come_back(base, loader):
     model = _served(base, loader, VersionPolicy(), 1)
-    with model.acquire() as (_, first):
+    with model.acquire() as (_, first, _):
         model.retire()
         model.poll_once()
         assert model.available == [] and not first.closed
@@ -356,7 +356,7 @@ def test_stop_ends_the_wait_between_two_tries(base, loader):
 def test_stop_closes_a_version_that_is_in_use(base, model, loader):
     (base / "1").mkdir()
     model.poll_once()
-    with model.acquire() as (_, servable):
+    with model.acquire() as (_, servable, _):
         model.stop()
         assert servable.closed
     assert _states(model) == {1: "END"}
@@ -510,3 +510,33 @@ def test_only_whole_numbers_in_the_base_path_are_versions(base, loader, tmp_path
     model.poll_once()
     assert model.available == [5, 1]
     model.stop()
+
+
+def _watches(name):
+    return [thread for thread in threading.enumerate() if thread.name == f"versions-{name}"]
+
+
+def test_retired_model_keeps_no_thread_until_it_is_configured_again(base, loader):
+    model = models.ServedModel("retired", str(base), poll_wait_secs=0.01, load_fn=loader)
+    (base / "1").mkdir()
+    model.start()
+    assert model.wait_until_settled(10)
+    (watch,) = _watches("retired")
+    model.retire()
+    watch.join(10)
+    assert not watch.is_alive() and not _watches("retired")
+    assert _states(model) == {1: "END"}
+    model.configure(str(base), VersionPolicy())
+    assert model.wait_until_settled(10) and model.available == [1]
+    assert len(_watches("retired")) == 1
+    model.stop()
+    assert not _watches("retired")
+
+
+def test_memory_is_given_back_after_a_load_that_failed(base, model, monkeypatch):
+    given_back = []
+    monkeypatch.setattr(models.memory, "give_back", lambda: given_back.append(_states(model)))
+    (base / "1").mkdir()
+    (base / "1" / "broken").touch()
+    model.poll_once()
+    assert given_back == [{1: "LOADING"}]

@@ -106,6 +106,24 @@ def test_a_file_that_cannot_be_written_fails_no_call(prefix, caplog):
     assert f"Logging requests to {prefix}/none/plain failed: " in caplog.text
 
 
+def test_a_record_that_cannot_be_made_is_counted_and_the_log_goes_on(prefix, caplog):
+    prefix.parent.mkdir()
+    count = _count()
+    log = request_log.RequestLog("plain", request_log.LogConfig(str(prefix), 1.0), count)
+    for answer in (_response(), b"no message", _response()):
+        log.offer("predict_log", _request(1.0), answer)
+    log.start()
+    log.close()
+    assert count.cells() == {("plain", "OK"): 2, ("plain", "INTERNAL"): 1}
+    (file,) = _files(prefix)
+    assert len(_read(file)) == 2
+    assert f"A record for {prefix} cannot be made: " in caplog.text
+
+
+def test_a_record_larger_than_what_may_wait_is_refused(prefix):
+    assert _write(prefix, [1.0], max_waiting_bytes=1000) == {"RESOURCE_EXHAUSTED": 1}
+
+
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("no directory")
     logs = request_log.RequestLogs(max_files=0)

@@ -117,6 +117,24 @@ def test_a_request_that_fails_fails_the_load(version):
     assert str(error) == "INVALID_ARGUMENT: No signature was found with the name: nothing"
 
 
+def test_a_model_whose_warm_up_fails_is_freed(version):
+    _write(version, _examples_log("regress_log", "nothing"))
+    ended = []
+
+    class _Watched(servable.Servable):
+        def close(self):
+            super().close()
+            ended.append("closed")
+
+        def free(self):
+            super().free()
+            ended.append("freed")
+
+    with pytest.raises(errors.ServableError):
+        warm_up.WarmUp(warm_up_metrics.WarmUpMetrics()).after(_Watched)(str(version))
+    assert ended == ["closed", "freed"]
+
+
 def test_a_record_that_does_not_parse(version):
     path = warmup_file.write(str(version), [b"nonsense"])
     assert str(_refusal(version)) == (
