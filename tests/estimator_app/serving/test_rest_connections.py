@@ -62,6 +62,7 @@ class _Talk:
         for _ in range(10):
             self._loop.run_until_complete(asyncio.sleep(0))
 
+
 @pytest.fixture
 def talk():
     made = _Talk()
