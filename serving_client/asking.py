@@ -19,8 +19,6 @@ _PASSING = (
     errors.OverloadedError,
     errors.NotFoundError,
 )
-# gRPC's own words for a message beyond a limit of either side, however often it is sent.
-_TOO_LARGE = "larger than max"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Asker:
         try:
             answers = self._patiently(batch)
         except errors.ClientError as error:
-            too_large = _is_too_large(error)
+            too_large = errors.is_too_large(error.code, error.details)
             if not too_large and not (self._lenient and _is_of_rows(error)):
                 raise
             if len(batch) > 1:
@@ -120,16 +118,12 @@ class Asker:
                 pause_secs = next(pauses)
                 if end is None:
                     end = self._clock() + self._retry_secs
-                if _is_too_large(error) or self._clock() + pause_secs > end:
+                too_large = errors.is_too_large(error.code, error.details)
+                if too_large or self._clock() + pause_secs > end:
                     raise
                 self._on_wait(error)
                 if self._stopped.wait(pause_secs):
                     raise
-
-
-def _is_too_large(error: errors.ClientError) -> bool:
-    """Says whether a message was beyond a limit, so that fewer rows may pass."""
-    return isinstance(error, errors.OverloadedError) and _TOO_LARGE in error.details
 
 
 def _is_of_rows(error: errors.ClientError) -> bool:

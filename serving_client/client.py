@@ -212,7 +212,7 @@ class PredictionClient:
         """Waits until a version answers and returns its number, the highest of several.
 
         A server that does not listen yet and a model that it does not know yet are waited for. Of
-        several addresses, each is waited for.
+        several addresses, each is waited for, until one version is available at all of them.
 
         Args:
             timeout_secs: How long to wait at most, in seconds.

@@ -4,22 +4,51 @@ This is the one core of the clients for threads and for asyncio, over gRPC and o
 `steps`.
 """
 
+import dataclasses
 import time
-from typing import Any, Callable, Hashable, Iterable, Mapping, Optional, Union
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Union
 
+import grpc
 import numpy as np
 
 from serving_client import calls, encoding, errors, metadata, predict_bytes
 from serving_client import settings as settings_lib
-from serving_client import steps, wire
+from serving_client import steps, waiting, wire
 
-_AVAILABLE = "AVAILABLE"
-_WAITING_PAUSE_SECS = 0.25
 # A client that asks for ever other outputs is to keep no more of them.
 _MAX_ENCODERS = 100
 
 # A list of (label, score) for each example, or a number for each.
 Inferences = Union[list[list[tuple[str, float]]], list[float]]
+
+
+class _Asked(NamedTuple):
+    """What a Predict call asks of the model, but for its inputs."""
+
+    signature_name: str
+    version: Optional[int]
+    version_label: Optional[str]
+    names: tuple[str, ...]
+
+    @property
+    def place(self) -> tuple[Optional[int], Optional[str]]:
+        """Where the signatures for it are remembered."""
+        return self.version, self.version_label
+
+
+@dataclasses.dataclass(frozen=True)
+class _Known:
+    """What is remembered of a version, or of the newest one, as long as it is the one that answers.
+
+    Attributes:
+        metadata: Its signatures.
+        encoders: What writes requests to it, by signature and outputs.
+    """
+
+    metadata: metadata.ModelMetadata
+    encoders: dict[tuple[str, tuple[str, ...]], predict_bytes.PredictEncoder] = dataclasses.field(
+        default_factory=dict
+    )
 
 
 class Conversations:
@@ -48,9 +77,8 @@ class Conversations:
         self._model = model
         self._clock = clock
         self._calls = calls.Calls(settings, model, clock)
-        self._metadata: dict[tuple[Optional[int], Optional[str]], metadata.ModelMetadata] = {}
-        # By signature, version, label and outputs, as long as no metadata changes.
-        self._encoders: dict[Hashable, predict_bytes.PredictEncoder] = {}
+        # By version and label.
+        self._known: dict[tuple[Optional[int], Optional[str]], _Known] = {}
 
     # --------------------------------------------------------------------------------- questions
 
@@ -65,23 +93,36 @@ class Conversations:
     ) -> steps.Conversation[dict[str, np.ndarray]]:
         """Gives the outputs of a signature by name."""
         call = self._calls.options(options)
-        names = tuple(output_filter)
-        asked = (signature_name, version, version_label, names)
-        encoder = self._encoders.get(asked)
-        request: Any = None if encoder is None else encoder.encode(inputs)
-        signature = None if encoder is None else encoder.signature
-        if request is None:
-            request = wire.PredictRequest(output_filter=names)
-            self._fill_spec(request.model_spec, version, version_label, signature_name)
-            start = request.SerializeToString()
-            signature, tensors = yield from self._encode(
-                inputs, signature_name, version, version_label, call
-            )
-            for name, tensor in tensors.items():
-                request.inputs[name].CopyFrom(tensor)
-            self._keep_encoder(asked, start, signature)
-        response = yield from self._calls.ask("Predict", request, call, signature)
-        self._forget_metadata_of_other(response.model_spec, version, version_label)
+        asked = _Asked(signature_name, version, version_label, tuple(output_filter))
+        known = self._known.get(asked.place)
+        refusal: Optional[errors.ClientError] = None
+        response = signature = None
+        if known is not None:
+            try:
+                signature, request = self._encode(known, asked, inputs)
+                response = yield from self._calls.ask("Predict", request, call, signature)
+            except errors.InputError:
+                pass  # the server may have a newer version by now, with other inputs
+            except (errors.RefusedError, errors.ServerError) as error:
+                if not self._may_be_outdated(error):
+                    raise
+                self._forget(asked.place, known)
+                refusal = error
+        if known is None or response is None:
+            outdated = signature
+            try:
+                known = yield from self._fetch(version, version_label, call)
+                signature = self._signature(known.metadata, signature_name)
+                if refusal is not None and signature == outdated:
+                    raise refusal
+                signature, request = self._encode(known, asked, inputs)
+            except errors.InputError as error:
+                raise self._input_error(error) from error
+            except errors.ServerError as error:
+                raise refusal or error
+            response = yield from self._calls.ask("Predict", request, call, signature)
+        if _is_of_other(response.model_spec, known):
+            self._forget(asked.place, known)
         try:
             return {name: wire.to_array(one) for name, one in sorted(response.outputs.items())}
         except wire.TensorError as error:
@@ -117,7 +158,7 @@ class Conversations:
         self._fill_spec(request.model_spec, version, version_label, signature_name)
         request.input.example_list.examples.extend(map(encoding.make_example, examples))
         response = yield from self._calls.ask("Classify", request, call)
-        return _read_classes(response.result)
+        return self._classes(response.result, request)
 
     def regress(
         self,
@@ -133,7 +174,7 @@ class Conversations:
         self._fill_spec(request.model_spec, version, version_label, signature_name)
         request.input.example_list.examples.extend(map(encoding.make_example, examples))
         response = yield from self._calls.ask("Regress", request, call)
-        return _read_values(response.result)
+        return self._values(response.result, request)
 
     def multi_inference(
         self,
@@ -171,9 +212,9 @@ class Conversations:
             )
         return {
             name: (
-                _read_classes(result.classification_result)
+                self._classes(result.classification_result, request)
                 if result.WhichOneof("result") == "classification_result"
-                else _read_values(result.regression_result)
+                else self._values(result.regression_result, request)
             )
             for name, result in zip(names, response.results)
         }
@@ -182,7 +223,8 @@ class Conversations:
         self, version: Optional[int], version_label: Optional[str], options: calls.CallOptions
     ) -> steps.Conversation[metadata.ModelMetadata]:
         """Gives the signatures of a version, asked anew."""
-        return (yield from self._fetch(version, version_label, self._calls.options(options)))
+        call = self._calls.options(options)
+        return (yield from self._fetch(version, version_label, call)).metadata
 
     def model_status(
         self, version: Optional[int], options: calls.CallOptions
@@ -204,10 +246,11 @@ class Conversations:
         response = yield from self._calls.ask(
             "GetModelMetadata", request, self._calls.options(options)
         )
-        return {
-            name: metadata.from_status_response(statuses)
-            for name, statuses in wire.unpack_statuses(response).items()
-        }
+        try:
+            found = wire.unpack_statuses(response)
+        except ValueError as error:
+            raise self._unreadable("a list of models", error) from error
+        return {name: metadata.from_status_response(one) for name, one in found.items()}
 
     def reload_config(self, config: Any, options: calls.CallOptions) -> steps.Conversation[None]:
         """Gives every address the same configuration, once."""
@@ -241,82 +284,51 @@ class Conversations:
     def wait_until_available(
         self, timeout_secs: float, version: Optional[int]
     ) -> steps.Conversation[int]:
-        """Gives the version that became available; of several servers, the one that all have."""
-        end = self._clock() + timeout_secs
-        versions = []
-        for address in self._settings.addresses:
-            versions.append((yield from self._wait(address, end, timeout_secs, version)))
-        return min(versions)
+        """Gives the version that became available; of several servers, the newest that all have."""
+        return (
+            yield from waiting.until_available(
+                self._calls, self._settings, self._model, timeout_secs, version, self._clock
+            )
+        )
 
     # ----------------------------------------------------------------------------------- innards
 
-    def _wait(
-        self, address: str, end: float, timeout_secs: float, version: Optional[int]
-    ) -> steps.Conversation[int]:
-        """Gives the highest version that is available at one address, once there is one."""
-        request = wire.GetModelStatusRequest()
-        self._fill_spec(request.model_spec, version, None)
-        while True:
-            left_secs = end - self._clock()
-            state = "no answer yet"
-            if left_secs > 0:
-                call = self._calls.default._replace(
-                    timeout_secs=min(left_secs, self._settings.timeout_secs)
-                )
-                try:
-                    response = yield from self._calls.ask_once(
-                        address, "GetModelStatus", request, call
-                    )
-                except (errors.NotFoundError, errors.UnavailableError, errors.DeadlineError) as e:
-                    state = e.details or "no answer"
-                else:
-                    found = metadata.from_status_response(response)
-                    available = [one.version for one in found if one.state == _AVAILABLE]
-                    if available:
-                        return max(available)
-                    state = "; ".join(map(_describe, found)) or "it has no versions"
-            if end - self._clock() <= _WAITING_PAUSE_SECS:
-                raise errors.DeadlineError(
-                    f"Model {self._model!r} at {address} was not available within "
-                    f"{timeout_secs:g} s: {state.rstrip('.')}.",
-                    model=self._model,
-                    address=address,
-                    timeout_secs=timeout_secs,
-                )
-            yield steps.Pause(_WAITING_PAUSE_SECS)
-
     def _encode(
-        self,
-        inputs: Mapping[str, Any],
-        signature_name: str,
-        version: Optional[int],
-        version_label: Optional[str],
-        call: calls.Call,
-    ) -> steps.Conversation[tuple[metadata.Signature, dict[str, Any]]]:
-        """Gives the signature, and the inputs as tensors by it; remembered ones may be outdated."""
-        check_shapes = self._settings.check_shapes
-        remembered = self._metadata.get((version, version_label))
-        if remembered is not None:
-            try:
-                signature = self._signature(remembered, signature_name)
-                return signature, encoding.encode_inputs(signature, inputs, check_shapes)
-            except errors.InputError:
-                pass  # the server may have a newer version by now, with other inputs
-        fresh = yield from self._fetch(version, version_label, call)
-        try:
-            signature = self._signature(fresh, signature_name)
-            return signature, encoding.encode_inputs(signature, inputs, check_shapes)
-        except errors.InputError as error:
-            raise self._input_error(error) from error
+        self, known: _Known, asked: _Asked, inputs: Mapping[str, Any]
+    ) -> tuple[metadata.Signature, Any]:
+        """Returns the signature that is asked, and the request by it: a message, or its bytes.
 
-    def _keep_encoder(self, asked: Hashable, start: bytes, signature: metadata.Signature) -> None:
-        """Keeps what writes further requests of this kind; JSON needs the messages themselves."""
-        if self._settings.is_rest:
-            return
-        if len(self._encoders) >= _MAX_ENCODERS:
-            self._encoders.clear()
-        self._encoders[asked] = predict_bytes.PredictEncoder(
-            start, signature, self._settings.check_shapes
+        Raises:
+            errors.InputError: There is no such signature, or the inputs do not fit it.
+        """
+        key = asked.signature_name, asked.names
+        encoder = known.encoders.get(key)
+        if encoder is not None:
+            written = encoder.encode(inputs)
+            if written is not None:
+                return encoder.signature, written
+        check_shapes = self._settings.check_shapes
+        signature = self._signature(known.metadata, asked.signature_name)
+        tensors = encoding.encode_inputs(signature, inputs, check_shapes)
+        request = wire.PredictRequest(output_filter=asked.names)
+        self._fill_spec(request.model_spec, *asked.place, asked.signature_name)
+        if encoder is None and not self._settings.is_rest:  # JSON needs the messages themselves
+            if len(known.encoders) >= _MAX_ENCODERS:
+                known.encoders.clear()
+            known.encoders[key] = predict_bytes.PredictEncoder(
+                request.SerializeToString(), signature, check_shapes
+            )
+        for name, tensor in tensors.items():
+            request.inputs[name].CopyFrom(tensor)
+        return signature, request
+
+    def _may_be_outdated(self, error: errors.ClientError) -> bool:
+        """Says whether a failure may come from signatures of a version that is no longer the one.
+
+        Over REST the answer is read by the signature too; one that does not fit it is INTERNAL.
+        """
+        return isinstance(error, errors.RefusedError) or (
+            self._settings.is_rest and error.code is grpc.StatusCode.INTERNAL
         )
 
     def _remembered(
@@ -327,21 +339,25 @@ class Conversations:
         call: calls.Call,
     ) -> steps.Conversation[metadata.ModelMetadata]:
         """Gives the remembered signatures if all those named are among them; asks anew otherwise."""
-        remembered = self._metadata.get((version, version_label))
-        if remembered is not None and remembered.signatures.keys() >= set(names):
-            return remembered
-        return (yield from self._fetch(version, version_label, call))
+        known = self._known.get((version, version_label))
+        if known is None or not known.metadata.signatures.keys() >= set(names):
+            known = yield from self._fetch(version, version_label, call)
+        return known.metadata
 
     def _fetch(
         self, version: Optional[int], version_label: Optional[str], call: calls.Call
-    ) -> steps.Conversation[metadata.ModelMetadata]:
+    ) -> steps.Conversation[_Known]:
         """Gives the signatures of a version, and remembers them."""
         request = wire.GetModelMetadataRequest(metadata_field=[wire.SIGNATURE_DEF])
         self._fill_spec(request.model_spec, version, version_label)
-        found = yield from self._ask_metadata(request, call)
-        self._metadata[version, version_label] = found
-        self._encoders.clear()
-        return found
+        known = _Known((yield from self._ask_metadata(request, call)))
+        self._known[version, version_label] = known
+        return known
+
+    def _forget(self, place: tuple[Optional[int], Optional[str]], known: _Known) -> None:
+        """Drops what is remembered, unless another thread has put something newer there."""
+        if self._known.get(place) is known:
+            self._known.pop(place, None)
 
     def _ask_metadata(
         self, request: Any, call: calls.Call
@@ -362,17 +378,6 @@ class Conversations:
                 f"{', '.join(found.signatures) or 'none'}."
             )
         return found.signatures[name]
-
-    def _forget_metadata_of_other(
-        self, spec: Any, version: Optional[int], version_label: Optional[str]
-    ) -> None:
-        """Drops the remembered signatures if another version than theirs answered."""
-        remembered = self._metadata.get((version, version_label))
-        if not spec.HasField("version"):
-            return  # REST does not say
-        if remembered is not None and remembered.version != spec.version.value:
-            self._metadata.pop((version, version_label), None)
-            self._encoders.clear()
 
     def _fill_spec(
         self,
@@ -407,6 +412,28 @@ class Conversations:
         """Returns an error about inputs with the model's name."""
         return errors.InputError(f"Model {self._model!r}: {error}", **self._context())
 
+    def _classes(self, result: Any, request: Any) -> list[list[tuple[str, float]]]:
+        """Returns a ClassificationResult as lists; see `_check_count`."""
+        self._check_count(result.classifications, request)
+        return [
+            [(one.label, one.score) for one in classifications.classes]
+            for classifications in result.classifications
+        ]
+
+    def _values(self, result: Any, request: Any) -> list[float]:
+        """Returns a RegressionResult as a list; see `_check_count`."""
+        self._check_count(result.regressions, request)
+        return [one.value for one in result.regressions]
+
+    def _check_count(self, results: Any, request: Any) -> None:
+        """Raises errors.ServerError if an answer does not have one result for each example of its request."""
+        examples = request.input.example_list.examples
+        if len(results) != len(examples):
+            raise self._unreadable(
+                "results",
+                ValueError(f"there are {len(results)} of them for {len(examples)} examples."),
+            )
+
     def _unreadable(self, what: str, error: Exception) -> errors.ServerError:
         """Returns the error for an answer that says nothing sensible."""
         return errors.ServerError(
@@ -424,20 +451,6 @@ class Conversations:
         }
 
 
-def _read_classes(result: Any) -> list[list[tuple[str, float]]]:
-    """Returns a ClassificationResult as lists."""
-    return [
-        [(one.label, one.score) for one in classifications.classes]
-        for classifications in result.classifications
-    ]
-
-
-def _read_values(result: Any) -> list[float]:
-    """Returns a RegressionResult as a list."""
-    return [one.value for one in result.regressions]
-
-
-def _describe(status: metadata.VersionStatus) -> str:
-    """Returns one version's state in words."""
-    reason = f" ({status.error_message})" if status.error_message else ""
-    return f"version {status.version} is {status.state}{reason}"
+def _is_of_other(spec: Any, known: _Known) -> bool:
+    """Says whether an answer's ModelSpec is of another version than known; REST does not say."""
+    return spec.HasField("version") and spec.version.value != known.metadata.version

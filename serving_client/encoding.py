@@ -36,11 +36,10 @@ def encode_inputs(
             f"The inputs do not fit signature {signature.name!r} ({'; '.join(parts)}); "
             f"it takes {takes}."
         )
-    tensors = {name: _encode(signature.inputs[name], value) for name, value in inputs.items()}
-    if check_shapes:
-        for name, tensor in tensors.items():
-            _check_shape(signature.inputs[name], [dim.size for dim in tensor.tensor_shape.dim])
-    return tensors
+    return {
+        name: encode_input(signature.inputs[name], value, check_shapes)
+        for name, value in inputs.items()
+    }
 
 
 def _check_shape(spec: metadata.TensorSpec, shape: list[int]) -> None:
@@ -56,37 +55,45 @@ def _check_shape(spec: metadata.TensorSpec, shape: list[int]) -> None:
         )
 
 
-def _encode(spec: metadata.TensorSpec, value: Any) -> Any:
-    """Returns value as a TensorProto of the dtype of spec.
+def encode_input(spec: metadata.TensorSpec, value: Any, check_shapes: bool = True) -> Any:
+    """Returns one value as a TensorProto of the dtype of spec.
 
     Raises:
-        errors.InputError: It does not fit.
+        errors.InputError: It does not fit its dtype or shape.
     """
     data_type = wire.base_data_type(spec.data_type)
     try:
         if spec.dtype != "string":
             value = to_numbers(value, wire.numpy_dtype(data_type))
-        return wire.to_tensor_proto(value, data_type=data_type)
+        tensor = wire.to_tensor_proto(value, data_type=data_type)
     except (wire.TensorError, ValueError) as error:
         reason = str(error).rstrip(".")
         raise errors.InputError(f"Input {spec.name!r} takes {spec.dtype}: {reason}.") from error
+    if check_shapes:
+        _check_shape(spec, [dim.size for dim in tensor.tensor_shape.dim])
+    return tensor
+
+
+def travels_as_memory(spec: metadata.TensorSpec) -> bool:
+    """Says whether the elements of an input stand in a request as they stand in an array's memory."""
+    data_type = wire.base_data_type(spec.data_type)
+    try:
+        found = wire.memory_field(wire.numpy_dtype(data_type))
+    except wire.TensorError:
+        return False
+    return found is not None and found[0] == data_type
 
 
 def fitting_array(
     spec: metadata.TensorSpec, value: Any, check_shapes: bool = True
 ) -> Optional[np.ndarray]:
-    """Returns value as the array of numbers that an input takes, its memory being what travels.
+    """Returns value as the array of numbers that an input takes which `travels_as_memory`.
 
     Returns:
-        None if there is none: strings, other ways to travel, or a value that does not fit.
+        None if the value does not fit.
     """
-    data_type = wire.base_data_type(spec.data_type)
     try:
-        dtype = wire.numpy_dtype(data_type)
-        found = wire.memory_field(dtype)
-        if found is None or found[0] != data_type:
-            return None
-        array = to_numbers(value, dtype)
+        array = to_numbers(value, wire.numpy_dtype(wire.base_data_type(spec.data_type)))
         if check_shapes:
             _check_shape(spec, list(array.shape))
     except ValueError:
@@ -112,6 +119,10 @@ def to_numbers(value: Any, dtype: np.dtype) -> np.ndarray:
         raise ValueError(_first_non_number(np.asarray(value, dtype=object)))
     if array.dtype == dtype:
         return array
+    if dtype == np.uint64 and array.dtype.kind == "f":
+        exact = np.asarray(value, dtype=object)  # NumPy makes floats of [1, 2**63]
+        if all(isinstance(one, int) and 0 <= one < 2**64 for one in exact.flat):
+            return exact.astype(dtype)
     if dtype.kind == "c":
         return array.astype(dtype)
     if array.dtype.kind == "c":

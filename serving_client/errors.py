@@ -150,7 +150,7 @@ def from_rpc_error(
         address: The server's address.
         timeout_secs: The deadline that the call had, in seconds.
     """
-    return _from_code(error.code(), error.details() or "", model, address, timeout_secs)
+    return from_code(error.code(), error.details() or "", model, address, timeout_secs)
 
 
 def from_number(
@@ -159,13 +159,13 @@ def from_number(
     """Returns our error for the number of a code, as messages carry it; see `from_rpc_error`."""
     codes = {code.value[0]: code for code in grpc.StatusCode}
     code = codes.get(number, grpc.StatusCode.UNKNOWN)
-    return _from_code(code, details, model, address, timeout_secs)
+    return from_code(code, details, model, address, timeout_secs)
 
 
-def _from_code(
+def from_code(
     code: grpc.StatusCode, details: str, model: str, address: str, timeout_secs: float
 ) -> ClientError:
-    """Returns our error for one of gRPC's codes with the server's text."""
+    """Returns our error for one of gRPC's codes with the server's text; see `from_rpc_error`."""
     line = " ".join((details or "no details given").split())  # one line, also of two
     ports = ("gRPC port, not its REST port", "REST port, not its gRPC port")
     cls, sentence = _BY_CODE.get(code, _OTHER)
@@ -184,6 +184,19 @@ def _from_code(
         timeout_secs=timeout_secs,
         code=code,
         details=details,
+    )
+
+
+def is_too_large(code: Optional[grpc.StatusCode], details: str) -> bool:
+    """Says whether a message was beyond a limit of either side, however often it is sent.
+
+    Args:
+        code: gRPC's code of the failure.
+        details: gRPC's own words, "Received message larger than max", or what `rest_messages` writes
+            for HTTP's status 413.
+    """
+    return code is grpc.StatusCode.RESOURCE_EXHAUSTED and (
+        "message larger than max" in details or details.startswith("HTTP status 413: ")
     )
 
 

@@ -1,13 +1,14 @@
 """PredictRequests written as bytes, for inputs that are what a signature takes.
 
-Everything but the elements is kept from call to call. What does not fit is left to `encoding`, which says why.
+Everything but the elements is kept from call to call; strings, and what else does not travel as memory, are
+made messages. What does not fit is left to `encoding`, which says why.
 """
 
 from typing import Any, Mapping, Optional
 
 import numpy as np
 
-from serving_client import encoding, metadata, tensor_bytes
+from serving_client import encoding, errors, metadata, tensor_bytes
 
 # The tag of PredictRequest's field `inputs`.
 _INPUTS = b"\x12"
@@ -29,6 +30,9 @@ class PredictEncoder:
         self.signature = signature
         self._start = start
         self._check_shapes = check_shapes
+        self._messages = frozenset(
+            name for name, spec in signature.inputs.items() if not encoding.travels_as_memory(spec)
+        )
         self._entries: dict[tuple[str, np.dtype, tuple[int, ...]], bytes] = {}
 
     def encode(self, inputs: Mapping[str, Any]) -> Optional[bytes]:
@@ -38,6 +42,15 @@ class PredictEncoder:
         parts: list[Any] = [self._start]
         entries = self._entries
         for name, value in inputs.items():
+            if name in self._messages:
+                try:
+                    tensor = encoding.encode_input(
+                        self.signature.inputs[name], value, self._check_shapes
+                    )
+                except errors.InputError:
+                    return None
+                parts.append(tensor_bytes.message_entry(_INPUTS, name, tensor))
+                continue
             entry = None
             if type(value) is np.ndarray:
                 entry = entries.get((name, value.dtype, value.shape))

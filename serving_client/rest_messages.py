@@ -13,7 +13,7 @@ from google.protobuf import json_format
 import grpc
 import numpy as np
 
-from serving_client import metadata, steps, wire
+from serving_client import encoding, metadata, steps, wire
 
 # The statuses of TF Serving's http_server.cc, each as one code that it is used for.
 _CODES = {
@@ -22,7 +22,7 @@ _CODES = {
     403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
     409: grpc.StatusCode.ABORTED,
-    413: grpc.StatusCode.RESOURCE_EXHAUSTED,  # of gateways
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,  # of gateways, and of `estimator-serve`
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     499: grpc.StatusCode.CANCELLED,
     501: grpc.StatusCode.UNIMPLEMENTED,
@@ -92,6 +92,8 @@ def read_answer(step: steps.Send, status: int, body: bytes) -> Any:
         if status == 200:
             return _READERS[step.method](step, answer)
         details = str(answer["error"])
+        if status == 413:  # `errors.is_too_large` tells it from 429 by this
+            details = f"HTTP status {status}: {details}"
     except (
         ArithmeticError,
         AttributeError,
@@ -173,16 +175,21 @@ def _from_json(value: Any, spec: metadata.TensorSpec) -> np.ndarray:
     """Returns nested lists as an array of what spec says.
 
     An empty list does not tell the sizes after it; those are the signature's.
+
+    Raises:
+        ValueError: A number is lost in the dtype of spec, which may be that of an older version.
     """
     is_text = spec.dtype == "string"
+    dtype = np.dtype(object) if is_text else wire.numpy_dtype(spec.data_type)
     shape = _shape(value)
-    if 0 in shape and spec.shape is not None:
-        shape += tuple(size or 0 for size in spec.shape[len(shape) :])
-    array = (
-        np.empty(shape, object) if is_text else np.empty(shape, wire.numpy_dtype(spec.data_type))
-    )
-    if array.size:
-        array[...] = np.array(_as_bytes(value), object) if is_text else value
+    if 0 in shape:
+        if spec.shape is not None:
+            shape += tuple(size or 0 for size in spec.shape[len(shape) :])
+        return np.empty(shape, dtype)
+    if not is_text:
+        return encoding.to_numbers(value, dtype)
+    array = np.empty(shape, dtype)
+    array[...] = np.array(_as_bytes(value), dtype)
     return array
 
 

@@ -11,11 +11,9 @@ from typing import Any, Callable, Iterator
 
 import grpc
 
+from serving_client import errors
 from serving_client import rotation as rotation_lib
 from serving_client import steps
-
-# How gRPC begins its own refusal of a large message, which will be as large the next time.
-_TOO_LARGE = "message larger than max"
 
 
 def is_retryable(error: grpc.RpcError, retry_overloaded: bool = False) -> bool:
@@ -27,7 +25,7 @@ def is_retryable(error: grpc.RpcError, retry_overloaded: bool = False) -> bool:
     """
     code = error.code()
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_overloaded:
-        return _TOO_LARGE not in (error.details() or "")
+        return not errors.is_too_large(code, error.details() or "")
     return code is grpc.StatusCode.UNAVAILABLE
 
 

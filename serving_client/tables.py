@@ -143,13 +143,19 @@ def _of_frame(frame: Any) -> Iterator[dict[str, Any]]:
             "Reading a DataFrame takes the package pyarrow, which is not installed. Install it: pip "
             "install 'estimator-service[client]'."
         ) from error
-    if hasattr(frame, "to_records"):  # pandas; its index is no column, and NaN is null
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-    elif hasattr(frame, "__arrow_c_stream__"):
-        table = pa.table(frame)
-    else:
-        from pyarrow import interchange
+    try:
+        if hasattr(frame, "to_records"):  # pandas; its index is no column, and NaN is null
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+        elif hasattr(frame, "__arrow_c_stream__"):
+            table = pa.table(frame)
+        else:
+            from pyarrow import interchange
 
-        table = interchange.from_dataframe(frame)
+            table = interchange.from_dataframe(frame)
+    except pa.ArrowException as error:
+        raise errors.InputError(
+            "Expected columns that hold values of one type each, found one that Arrow cannot take "
+            f"({'; '.join(map(str, error.args)).rstrip('.')}). Convert it."
+        ) from error
     for batch in table.to_batches(max_chunksize=_ARROW_ROWS):
         yield from batch.to_pylist()

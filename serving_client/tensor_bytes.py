@@ -7,7 +7,7 @@ is kept.
 """
 
 import functools
-from typing import Mapping, Optional, Union
+from typing import Any, Mapping, Optional, Union
 
 import numpy as np
 
@@ -59,9 +59,13 @@ def map_entries(
         if start is not None:
             parts += (start, memory(array))
         else:
-            tensor = tensors.to_tensor_proto(array, as_content).SerializeToString()
-            parts.append(field(tag, field(_KEY, name.encode()) + field(_VALUE, tensor)))
+            parts.append(message_entry(tag, name, tensors.to_tensor_proto(array, as_content)))
     return parts
+
+
+def message_entry(tag: bytes, name: str, tensor: Any) -> bytes:
+    """Returns a map's entry whose tensor is a message."""
+    return field(tag, field(_KEY, name.encode()) + field(_VALUE, tensor.SerializeToString()))
 
 
 def memory(array: np.ndarray) -> Union[bytes, memoryview]:

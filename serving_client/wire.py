@@ -191,12 +191,21 @@ def pack_statuses(response: Any, statuses: Mapping[str, Any]) -> None:
 
 
 def unpack_statuses(response: Any) -> dict[str, Any]:
-    """Returns what pack_statuses put in, sorted by the models' names."""
-    return {
-        name: GetModelStatusResponse.FromString(field.value)
-        for name, field in sorted(response.metadata.items())
-        if field.type_url == _STATUS_URL
-    }
+    """Returns what pack_statuses put in, sorted by the models' names.
+
+    Raises:
+        ValueError: The bytes of a model's states are none.
+    """
+    statuses = {}
+    for name, field in sorted(response.metadata.items()):
+        if field.type_url == _STATUS_URL:
+            try:
+                statuses[name] = GetModelStatusResponse.FromString(field.value)
+            except message.DecodeError as error:
+                raise ValueError(
+                    f"The states of model {name!r} are bytes that cannot be read: {error}."
+                ) from error
+    return statuses
 
 
 def unpack_signatures(response: Any) -> dict[str, Any]:

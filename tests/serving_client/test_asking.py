@@ -11,7 +11,11 @@ from serving_client import rows as rows_lib
 BATCH = [rows_lib.Row(number, {"x": number}, is_text=False) for number in range(1, 9)]
 AWAY = errors.UnavailableError("nobody listens", code=grpc.StatusCode.UNAVAILABLE)
 FULL = errors.OverloadedError("no room", code=grpc.StatusCode.RESOURCE_EXHAUSTED, details="full")
-LARGE = errors.OverloadedError("no", details="Received message larger than max (9 vs. 4)")
+LARGE = errors.OverloadedError(
+    "no",
+    code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+    details="Received message larger than max (9 vs. 4)",
+)
 LATE = errors.DeadlineError("late", code=grpc.StatusCode.DEADLINE_EXCEEDED)
 RELOADING = errors.NotFoundError("no such model", code=grpc.StatusCode.NOT_FOUND)
 REFUSED = errors.RefusedError("bad row", code=grpc.StatusCode.INVALID_ARGUMENT)

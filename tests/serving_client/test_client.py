@@ -10,7 +10,7 @@ import pytest
 
 import serving_client
 from serving_client import client as client_lib
-from serving_client import errors, grpc_channels, settings, wire
+from serving_client import encoding, errors, grpc_channels, settings, wire
 from tests.serving_client import fake_server
 
 INPUTS = {"age": [30, 40.0], "hours": np.float64([10, 15]), "job": ["a", b"b"]}
@@ -88,6 +88,49 @@ def test_metadata_is_fetched_again_when_another_version_answers(client, model):
     assert len(model.asked(wire.GetModelMetadataRequest)) == 2
 
 
+def test_refusal_by_a_newer_version_is_answered_with_its_signature(client, model):
+    client.predict(INPUTS, "tensors:predict")
+    model.version = 8
+    model.signatures["tensors:predict"].inputs["hours"].dtype = wire.DATA_TYPES["DT_DOUBLE"]
+    model.refusals = [(grpc.StatusCode.INVALID_ARGUMENT, "Expected hours to be double")]
+    outputs = client.predict(INPUTS, "tensors:predict")
+    np.testing.assert_array_equal(outputs["score"], [[35.0], [47.5]])
+    client.predict(INPUTS, "tensors:predict")
+    asked = model.asked(wire.PredictRequest)
+    assert [wire.data_type_name(one.inputs["hours"].dtype) for one in asked] == [
+        "DT_FLOAT",
+        "DT_FLOAT",
+        "DT_DOUBLE",
+        "DT_DOUBLE",
+    ]
+    assert len(model.asked(wire.GetModelMetadataRequest)) == 2
+
+
+def test_refusal_by_the_version_that_is_known_stays(client, model):
+    client.predict(INPUTS, "tensors:predict")
+    model.refusals = [(grpc.StatusCode.INVALID_ARGUMENT, "hours must be positive")]
+    with pytest.raises(errors.RefusedError, match="hours must be positive"):
+        client.predict(INPUTS, "tensors:predict")
+    assert len(model.asked(wire.PredictRequest)) == 2
+    assert len(model.asked(wire.GetModelMetadataRequest)) == 2
+
+
+def test_refusal_stays_if_the_signature_cannot_be_fetched_then(client, model):
+    client.predict(INPUTS, "tensors:predict")
+    model.refusals = [(grpc.StatusCode.INVALID_ARGUMENT, "no"), (grpc.StatusCode.INTERNAL, "gone")]
+    with pytest.raises(errors.RefusedError, match="the request for model 'half': no"):
+        client.predict(INPUTS, "tensors:predict")
+
+
+def test_text_is_encoded_once_a_call(client, model, monkeypatch):
+    first = client.predict(INPUTS, "tensors:predict")
+    monkeypatch.setattr(encoding, "encode_inputs", None)  # further requests are written as bytes
+    again = client.predict(INPUTS, "tensors:predict")
+    assert again["text"].tolist() == first["text"].tolist()
+    one, other = model.asked(wire.PredictRequest)
+    assert one == other
+
+
 def test_inputs_that_only_the_newer_version_takes_are_sent(client, model):
     with pytest.raises(errors.InputError):
         client.predict({"old": [1]}, "tensors:new")
@@ -147,6 +190,23 @@ def test_classify_gives_labels_with_scores(client, model):
 def test_regress_gives_numbers(client):
     rows = [{"age": 30, "hours": 10.0, "job": "a"}]
     assert client.regress(rows, signature_name="regression", version_label="stable") == [35.0]
+
+
+def test_answers_for_fewer_rows_than_asked_are_the_servers_fault(client, model, monkeypatch):
+    rows = [{"age": 30, "hours": 10.0, "job": "a"}, {"age": 40, "hours": 0.0, "job": b"b"}]
+    scores = model._example_scores
+    monkeypatch.setattr(model, "_example_scores", lambda request: scores(request)[1:])
+    for ask in (
+        client.classify,
+        lambda rows: client.regress(rows, "regression"),
+        lambda rows: client.multi_inference(rows, ["classification"]),
+        lambda rows: client.multi_inference(rows, ["regression"]),
+    ):
+        with pytest.raises(errors.ServerError) as caught:
+            ask(rows)
+        assert str(caught.value).endswith(
+            "results that cannot be read: there are 1 of them for 2 examples."
+        )
 
 
 def test_own_and_official_requests_are_sent(client):

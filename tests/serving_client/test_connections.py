@@ -165,12 +165,36 @@ def test_all_addresses_dead_is_named_with_the_last_one(dead_address):
 
 def test_waiting_covers_every_address(two_models):
     models, addresses = two_models
-    models[1].statuses = [(6, "AVAILABLE", 0, "")]
+    models[0].statuses = [(8, "AVAILABLE", 0, ""), (6, "AVAILABLE", 0, "")]
+    models[1].statuses = [(7, "AVAILABLE", 0, ""), (6, "AVAILABLE", 0, "")]
     with serving_client.PredictionClient(
         settings.ClientSettings(addresses), fake_server.MODEL
     ) as client:
         assert client.wait_until_available(5) == 6
     assert [len(model.requests) for model in models] == [1, 1]
+
+
+def test_waiting_goes_on_until_one_version_is_at_every_address(two_models):
+    models, addresses = two_models
+    models[0].statuses = [(7, "AVAILABLE", 0, "")]
+    models[1].statuses = [(6, "AVAILABLE", 0, "")]
+    now = 0.0
+
+    def sleep(secs):
+        nonlocal now
+        now += secs
+
+    with serving_client.PredictionClient(
+        settings.ClientSettings(addresses), fake_server.MODEL, clock=lambda: now, sleep=sleep
+    ) as client:
+        with pytest.raises(errors.DeadlineError) as caught:
+            client.wait_until_available(0.5)
+        assert str(caught.value) == (
+            f"Model 'half' at {addresses[1]} was not available within 0.5 s: version 6 is "
+            f"AVAILABLE; at {addresses[0]}, version 7 is AVAILABLE."
+        )
+        models[1].statuses.insert(0, (7, "AVAILABLE", 0, ""))
+        assert client.wait_until_available(0.5) == 7
 
 
 def test_headers_of_settings_and_of_one_call_arrive(kind, address, model):

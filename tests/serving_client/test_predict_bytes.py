@@ -71,9 +71,17 @@ def test_an_array_of_a_known_shape_but_another_dtype_is_converted():
     assert wire.PredictRequest.FromString(encoder.encode(inputs)) == _expected(_NUMBERS, inputs)
 
 
-@pytest.mark.parametrize("dtype", ["DT_STRING", "DT_BFLOAT16", "DT_QINT8"])
-def test_dtypes_that_do_not_travel_as_they_are_are_left(dtype):
-    assert _encoder(_signature(x=(dtype, None))).encode({"x": np.int8([1])}) is None
+@pytest.mark.parametrize(
+    "dtype, value", [("DT_STRING", ["é", b"\0"]), ("DT_BFLOAT16", [1.5, 2]), ("DT_QINT8", [1, 2])]
+)
+def test_dtypes_that_do_not_travel_as_they_are_become_messages(dtype, value):
+    signature = _signature(n=("DT_INT64", (None,)), x=(dtype, (None,)))
+    encoder = _encoder(signature)
+    for inputs in ({"n": np.arange(2), "x": value}, {"x": value, "n": [1]}):
+        expected = _expected(signature, inputs)
+        assert wire.PredictRequest.FromString(encoder.encode(inputs)) == expected
+    assert encoder.encode({"n": [1], "x": ["a", 1]}) is None
+    assert encoder.encode({"n": [1], "x": [value]}) is None
 
 
 def test_shapes_are_left_to_the_server_if_the_settings_say_so():

@@ -113,6 +113,16 @@ def test_status_becomes_the_error_of_the_tree_with_the_servers_text(script, addr
     assert caught.value.address == address
 
 
+@pytest.mark.parametrize("body", [b'{"error": "Expected less"}', b"<html>too large</html>"])
+def test_body_that_the_server_finds_too_large_is_known_as_such(script, address, body):
+    script.answers = [(413, body), (429, body)]
+    with serving_client.PredictionClient(impatient(address), "m") as client:
+        for large in (True, False):
+            with pytest.raises(errors.OverloadedError) as caught:
+                client.regress([{"x": 1.0}])
+            assert errors.is_too_large(caught.value.code, caught.value.details) is large
+
+
 def test_page_of_a_gateway_is_shown_with_its_status(script, address):
     script.answers = [(418, b"<html>teapot</html>")]
     with serving_client.PredictionClient(impatient(address), "m") as client:
@@ -217,6 +227,38 @@ def test_asyncio_has_calls_under_way_at_once(script, address):
     assert 1 < script.connections <= 20
 
 
+def metadata_of(dtype: str) -> bytes:
+    """Returns the JSON of a version whose only output is of some dtype."""
+    shape = {"dim": [{"size": "-1"}]}
+    specs = {"x": {"dtype": "DT_FLOAT", "tensor_shape": shape}}
+    outputs = {"y": {"dtype": dtype, "tensor_shape": shape}}
+    found = {"inputs": specs, "outputs": outputs, "method_name": "tensorflow/serving/predict"}
+    return json.dumps(
+        {
+            "model_spec": {"name": "m", "version": "7"},
+            "metadata": {"signature_def": {"signature_def": {"serving_default": found}}},
+        }
+    ).encode()
+
+
+def test_numbers_that_the_known_dtype_would_lose_are_read_by_the_newer_signature(script, address):
+    whole, half = (200, b'{"outputs": [2]}'), (200, b'{"outputs": [0.75]}')
+    script.answers = [(200, metadata_of("DT_INT64")), whole, half]
+    script.answers += [(200, metadata_of("DT_FLOAT")), half]
+    with serving_client.PredictionClient(impatient(address), "m") as client:
+        assert client.predict({"x": [1]})["y"].tolist() == [2]
+        assert client.predict({"x": [1]})["y"].tolist() == [0.75]
+        assert client.predict({"x": [1]})["y"].tolist() == [0.75]
+    assert [method for method, *_ in script.requests] == "GET POST POST GET POST POST".split()
+
+
+def test_numbers_that_the_newest_signature_would_lose_are_the_servers_fault(script, address):
+    script.answers = [(200, metadata_of("DT_INT64")), (200, b'{"outputs": [0.75]}')]
+    with serving_client.PredictionClient(impatient(address), "m") as client:
+        with pytest.raises(errors.ServerError, match=r"\(0.75 at \[0\] does not fit\)"):
+            client.predict({"x": [1]})
+
+
 def output(name: str, dtype: str, shape, value) -> np.ndarray:
     """Returns what is read for the only output of a signature from its JSON."""
     spec = serving_client.TensorSpec(name, wire.DATA_TYPES[dtype], shape)
@@ -229,6 +271,7 @@ def output(name: str, dtype: str, shape, value) -> np.ndarray:
 def test_outputs_take_dtype_and_lost_sizes_from_the_signature():
     assert output("y", "DT_FLOAT", (None, 3), []).shape == (0, 3)
     assert output("y", "DT_INT64", (), 2**62).item() == 2**62
+    assert output("y", "DT_UINT64", (None,), [1, 2**63 + 1]).tolist() == [1, 2**63 + 1]
     assert output("y", "DT_BOOL", (None,), [True, False]).dtype == bool
     assert np.isnan(output("y", "DT_DOUBLE", (None,), [float("nan"), 1])).tolist() == [True, False]
     assert output("y_bytes", "DT_STRING", (None,), [{"b64": "/w=="}]).tolist() == [b"\xff"]

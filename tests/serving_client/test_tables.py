@@ -118,6 +118,10 @@ def test_no_rows_are_no_answers(client, model):
             [{"age": 1, "hours": 1, "job": "a"}, {"age": "x", "hours": 1, "job": "a"}],
             "the rows, row 2, column age: 'x' is not int64",
         ),
+        (
+            pd.DataFrame({"age": [1, "x"], "hours": [1, 1], "job": ["a", "b"]}),
+            "Expected columns that hold values of one type each, found one that Arrow cannot take (",
+        ),
         ("rows.xlsx", "'rows.xlsx' does not end in .csv, .jsonl"),
         ("gone.csv", "gone.csv cannot be read: No such file or directory."),
     ],
