@@ -13,6 +13,7 @@ Weights are powers of two, so that answers have the same bits in batches of any 
 from __future__ import annotations
 
 import contextlib
+import functools
 import pathlib
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import threading
 import time
 from typing import Any, Callable
 
-from benchmarks import model_servers, sides
+from benchmarks import grpc_load, model_servers, sides
 
 TURNS, SECS = 3, 2.0
 CONCURRENCY = 64
@@ -61,15 +62,13 @@ def _servers(name: str, width: int) -> None:
         }
         found = sides.measure_in_turn(
             TURNS,
-            {side: lambda at=address: _load(at, request) for side, address in addresses.items()},
+            {
+                side: functools.partial(grpc_load.measure, address, request, CONCURRENCY, SECS)
+                for side, address in addresses.items()
+            },
             "QPS",
         )
     print(f"   batched / plain: {sides.ratio(found['batched'], found['plain']):.2f}", flush=True)
-
-
-def _load(address: str, request: pathlib.Path) -> dict[str, Any]:
-    options = [f"concurrency={CONCURRENCY}", f"secs={SECS}"]
-    return sides.measure("benchmarks.grpc_load", [address, str(request), *options])
 
 
 def _request(base: pathlib.Path, width: int) -> pathlib.Path:

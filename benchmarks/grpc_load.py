@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks import sides
 
+_SIDE = "benchmarks.grpc_load"
 PREDICT_PATH = "/tensorflow.serving.PredictionService/Predict"
 
 # Frame types and flags: RFC 9113, section 6.
@@ -180,11 +181,12 @@ def load(
         for key, _ in selector.select():
             connection = key.data
             due = connection.receive()
-            for _ in range(due):
+            while due:
                 while not connection.can_ask():
                     connection.send()
-                    connection.receive()
+                    due += connection.receive()
                 connection.ask()
+                due -= 1
             connection.send()
         now = time.perf_counter()
         if not warm and now >= begin:
@@ -209,6 +211,14 @@ def load(
         "answer": base64.b64encode(first[5:]).decode("ascii"),
         "load": processor / (now - begin),
     }
+
+
+def measure(
+    address: str, request: pathlib.Path, concurrency: int, secs: float, connections: int = 4
+) -> dict[str, Any]:
+    """Runs `load` with the message of a file in a process of its own; returns its figures."""
+    options = [f"concurrency={concurrency}", f"secs={secs}", f"connections={connections}"]
+    return sides.measure(_SIDE, [address, str(request), *options])
 
 
 def main() -> None:

@@ -8,18 +8,14 @@ Models come and go by HandleReloadConfigRequest; a cycle is over when GetModelSt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-import contextlib
-import json
 import mmap
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
 
-from benchmarks import sides
+from benchmarks import model_servers, sides
 
 CYCLES = 2_000
 # Before the first figure: threads, arenas and caches are there.
@@ -44,7 +40,8 @@ def main() -> None:
 
 def _large(base: pathlib.Path, kind: str) -> None:
     """Loads and unloads a large model twice, in a server of its own."""
-    with _server(base) as (address, pid):
+    with model_servers.started_with(_no_models(base)) as (address, process):
+        pid = process.pid
         print(f"   {LARGE_MIB} MiB of {kind}: server without models {_resident_mib(pid):7.1f} MiB")
         for turn in (1, 2):
             _load(address, base, kind, ask=True)
@@ -58,7 +55,8 @@ def _large(base: pathlib.Path, kind: str) -> None:
 
 def _cycles(base: pathlib.Path, cycles: int) -> None:
     """Loads and unloads a small model again and again."""
-    with _server(base) as (address, pid):
+    with model_servers.started_with(_no_models(base)) as (address, process):
+        pid = process.pid
         for _ in range(WARM_UP_CYCLES):
             _load(address, base, "small")
             _unload(address, "small")
@@ -77,26 +75,11 @@ def _cycles(base: pathlib.Path, cycles: int) -> None:
                 )
 
 
-@contextlib.contextmanager
-def _server(base: pathlib.Path) -> Iterator[tuple[str, int]]:
-    """Starts a server without models; gives its address and its process number."""
+def _no_models(base: pathlib.Path) -> str:
+    """Returns the flag of a server that begins without models."""
     config = base / "none.txt"
     config.write_text(_NO_MODELS)
-    port_file = base / "port.json"
-    port_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "estimator_app.serve_main", "--port=0"]
-    flags = [f"--model_config_file={config}", f"--port_file={port_file}"]
-    with subprocess.Popen(
-        command + flags, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            while not port_file.exists():
-                if process.poll() is not None:
-                    raise RuntimeError(f"Expected a server, found exit code {process.returncode}.")
-                time.sleep(0.05)
-            yield f"127.0.0.1:{json.loads(port_file.read_text())['port']}", process.pid
-        finally:
-            process.terminate()
+    return f"--model_config_file={config}"
 
 
 def _load(address: str, base: pathlib.Path, name: str, ask: bool = False) -> None:

@@ -43,11 +43,21 @@ def started_ours(base_path: str, *flags: str) -> Iterator[tuple[str, subprocess.
     Raises:
       RuntimeError: it ended before it served.
     """
+    with started_with("--model_name=model", f"--model_base_path={base_path}", *flags) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def started_with(*flags: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Runs estimator-serve with these flags, on a free port; gives its address and its process.
+
+    Raises:
+      RuntimeError: it ended before it served.
+    """
     with tempfile.TemporaryDirectory() as folder:
         port_file = pathlib.Path(folder) / "port.json"
-        arguments = ["--model_name=model", f"--model_base_path={base_path}", "--port=0"]
         with subprocess.Popen(
-            [sys.executable, "-m", _SERVE, *arguments, f"--port_file={port_file}", *flags],
+            [sys.executable, "-m", _SERVE, "--port=0", f"--port_file={port_file}", *flags],
             stdout=subprocess.PIPE,
         ) as process:
             try:

@@ -26,7 +26,7 @@ import threading
 import time
 from typing import Any, Iterator
 
-from benchmarks import model_servers, sides
+from benchmarks import grpc_load, model_servers, sides
 
 TURNS, SECS = 3, 2.0
 CONCURRENCIES = (1, 8, 64)
@@ -69,7 +69,7 @@ def _calls(base: pathlib.Path) -> None:
             "usual": stack.enter_context(model_servers.started("usual", str(model_dir))),
         }
         answers = {
-            name: base64.b64decode(_load(address, request, 1, 0.1)["answer"])
+            name: base64.b64decode(grpc_load.measure(address, request, 1, 0.1)["answer"])
             for name, address in addresses.items()
         }
         _check_same(answers)
@@ -83,7 +83,7 @@ def _compare(addresses: dict[str, str], request: pathlib.Path, concurrency: int)
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in addresses}
     for _ in range(TURNS):
         for name, address in addresses.items():
-            found[name].append(_load(address, request, concurrency, SECS))
+            found[name].append(grpc_load.measure(address, request, concurrency, SECS))
     for name, figures in found.items():
         shown = "   ".join(
             f"{figure} {statistics.median(one[figure] for one in figures):8,.2f}"
@@ -107,13 +107,6 @@ def _compare(addresses: dict[str, str], request: pathlib.Path, concurrency: int)
         f"ours / echo: {echo:.2f} (at least 0.7)",
         flush=True,
     )
-
-
-def _load(
-    address: str, request: pathlib.Path, concurrency: int, secs: float, connections: int = 4
-) -> dict[str, Any]:
-    options = [f"concurrency={concurrency}", f"secs={secs}", f"connections={connections}"]
-    return sides.measure("benchmarks.grpc_load", [address, str(request), *options])
 
 
 def _iris_request(base: pathlib.Path) -> pathlib.Path:
@@ -293,7 +286,7 @@ def _processes(base: pathlib.Path) -> None:
         found = sides.measure_in_turn(
             TURNS,
             {
-                name: functools.partial(_load, address, request, 64, SECS, 32)
+                name: functools.partial(grpc_load.measure, address, request, 64, SECS, 32)
                 for name, address in addresses.items()
             },
             "QPS",

@@ -1,5 +1,6 @@
 """Steps over gRPC: one channel an address, for threads and for asyncio."""
 
+import asyncio
 import pathlib
 from typing import Any, Optional
 
@@ -24,6 +25,7 @@ class GrpcChannels:
         self._metadata = _Metadata(settings.headers)
         self._channels = {address: _open(grpc, address, settings) for address in settings.addresses}
         self._calls = {address: _stubs(channel) for address, channel in self._channels.items()}
+        self._closed = False
 
     def send(self, step: steps.Send) -> Any:
         """Returns the answer to a step.
@@ -31,15 +33,21 @@ class GrpcChannels:
         Raises:
             grpc.RpcError: The server, or nobody, answered.
         """
-        return self._calls[step.address][step.method](
-            step.request,
-            timeout=step.timeout_secs,
-            metadata=self._metadata.of(step),
-            compression=_COMPRESSIONS[step.compression],
-        )
+        try:
+            return self._calls[step.address][step.method](
+                step.request,
+                timeout=step.timeout_secs,
+                metadata=self._metadata.of(step),
+                compression=_COMPRESSIONS[step.compression],
+            )
+        except ValueError as error:
+            if self._closed:  # so gRPC refuses a call on a closed channel
+                raise steps.ClosedError() from error
+            raise
 
     def close(self) -> None:
         """Ends the calls that are under way."""
+        self._closed = True
         for channel in self._channels.values():
             channel.close()
 
@@ -53,23 +61,33 @@ class AsyncGrpcChannels:
         self._metadata = _Metadata(settings.headers)
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._calls: dict[str, dict[str, Any]] = {}
+        self._closed = False
 
     async def send(self, step: steps.Send) -> Any:
         """Returns the answer to a step; raises as GrpcChannels.send does."""
+        if self._closed:
+            raise steps.ClosedError()
         calls = self._calls.get(step.address)
         if calls is None:
             channel = _open(grpc.aio, step.address, self._settings)
             self._channels[step.address] = channel
             calls = self._calls[step.address] = _stubs(channel)
-        return await calls[step.method](
-            step.request,
-            timeout=step.timeout_secs,
-            metadata=self._metadata.of(step),
-            compression=_COMPRESSIONS[step.compression],
-        )
+        try:
+            return await calls[step.method](
+                step.request,
+                timeout=step.timeout_secs,
+                metadata=self._metadata.of(step),
+                compression=_COMPRESSIONS[step.compression],
+            )
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                raise steps.ClosedError() from error  # close cancelled the call, nobody the task
+            raise
 
     async def close(self) -> None:
         """Ends the calls that are under way."""
+        self._closed = True
         for channel in self._channels.values():
             await channel.close()
 
@@ -85,9 +103,7 @@ class _Metadata:
         """Returns what is sent with a step; its own headers replace the settings'."""
         if not step.headers:
             return self._pairs
-        own = {name.lower() for name in step.headers}
-        kept = {name: value for name, value in self._headers.items() if name.lower() not in own}
-        return _pairs({**kept, **step.headers})
+        return _pairs(settings_lib.merge_headers(self._headers, step.headers))
 
 
 def _pairs(headers: settings_lib.Headers) -> Optional[tuple[tuple[str, Any], ...]]:

@@ -3,13 +3,14 @@
 import asyncio
 from concurrent import futures
 import contextlib
+import functools
 import gzip
 import http.client
 import socket
 import ssl
 import threading
 import time
-from typing import Any
+from typing import Any, Mapping
 import urllib.parse
 
 import grpc
@@ -34,7 +35,8 @@ class RestConnections:
         self._idle: dict[str, list[http.client.HTTPConnection]] = {
             address: [] for address in settings.addresses
         }
-        self._busy: set[http.client.HTTPConnection] = set()
+        # With their sockets: a connection gives up its own as soon as an answer is to be the last.
+        self._busy: dict[http.client.HTTPConnection, socket.socket] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -44,6 +46,10 @@ class RestConnections:
         Raises:
             grpc.RpcError: The server, or nobody, answered.
         """
+        return self.send_until(step, time.monotonic() + step.timeout_secs)
+
+    def send_until(self, step: steps.Send, end: float) -> Any:
+        """Returns the answer to a step whose time ends at `end` of time.monotonic; raises as `send` does."""
         method, path, body = rest_messages.make_request(step)
         limit = self._settings.max_message_bytes
         if 0 <= limit < len(body):
@@ -51,47 +57,53 @@ class RestConnections:
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"Sent message larger than max ({len(body)} vs. {limit})",
             )
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers: settings_lib.Headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
         if body and step.compression == "gzip":
             body = gzip.compress(body, compresslevel=1)
-            headers["Content-Encoding"] = "gzip"
-        headers |= {**self._settings.headers, **step.headers}  # type: ignore[dict-item]
-        end = time.monotonic() + step.timeout_secs
+            headers = {**headers, "Content-Encoding": "gzip"}
+        for more in (self._settings.headers, step.headers):
+            headers = settings_lib.merge_headers(headers, more)
         try:
             status, answer = self._exchange(step.address, method, path, body, headers, end)
-        except TimeoutError as error:
-            code = grpc.StatusCode.DEADLINE_EXCEEDED
-            if end - time.monotonic() > 0:  # it was the connection that took too long
-                code = grpc.StatusCode.UNAVAILABLE
-            raise rest_messages.RestError(code, str(error) or "timed out") from error
-        except (OSError, http.client.HTTPException) as error:
-            code = grpc.StatusCode.CANCELLED if self._closed else grpc.StatusCode.UNAVAILABLE
-            raise rest_messages.RestError(code, f"{type(error).__name__}: {error}") from error
+        except Exception as error:
+            if self._closed:  # whatever that did to a call that was under way
+                raise steps.ClosedError() from error
+            if isinstance(error, TimeoutError):
+                code, text = grpc.StatusCode.DEADLINE_EXCEEDED, str(error) or "timed out"
+            elif isinstance(error, (OSError, http.client.HTTPException)):
+                code, text = grpc.StatusCode.UNAVAILABLE, f"{type(error).__name__}: {error}"
+            else:
+                raise
+            raise rest_messages.RestError(code, text) from error
         return rest_messages.read_answer(step, status, answer)
 
     def close(self) -> None:
         """Ends the calls that are under way."""
         with self._lock:
             self._closed = True
-            connections = [*self._busy, *(one for idle in self._idle.values() for one in idle)]
-            for idle in self._idle.values():
-                idle.clear()
-        for connection in connections:
-            if connection.sock is not None:
+            for sock in self._busy.values():
                 with contextlib.suppress(OSError):  # the server was faster
-                    connection.sock.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits
-            connection.close()
+                    # Wakes the thread that waits, which then closes its connection. That of ssl's own
+                    # sockets would take from it what it reads with.
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            for idle in self._idle.values():
+                while idle:
+                    idle.pop().close()
 
     def _needs_tls(self) -> bool:
         """Says whether any address is encrypted."""
         return any(server.scheme == "https" for server in self._servers.values())
 
     def _exchange(
-        self, address: str, method: str, path: str, body: bytes, headers: dict, end: float
+        self, address: str, method: str, path: str, body: bytes, headers: Mapping, end: float
     ) -> tuple[int, bytes]:
         """Returns status and body of an answer.
 
-        A server may have closed a kept connection in the meantime; then a new one is made.
+        A kept connection that ends before the answer was most likely closed by the server while nobody used it; a new
+        one is made then. The server may have taken the request all the same, so not if nothing is to be repeated.
         """
         while True:
             connection, is_kept = self._take(address, end)
@@ -103,7 +115,7 @@ class RestConnections:
                 answer = self._read(connection, response, end)
             except (ConnectionError, http.client.BadStatusLine):
                 self._drop(connection)
-                if not is_kept:
+                if not is_kept or not self._settings.retry_timeout_secs:
                     raise
             except BaseException:
                 self._drop(connection)
@@ -132,17 +144,37 @@ class RestConnections:
 
     def _take(self, address: str, end: float) -> tuple[http.client.HTTPConnection, bool]:
         """Returns a connection, and whether it has been used before."""
+        left_secs = end - time.monotonic()
+        if left_secs <= 0:
+            raise TimeoutError("the time was over before the request was sent")
         with self._lock:
+            if self._closed:
+                raise steps.ClosedError()
             idle = self._idle[address]
-            connection = idle.pop() if idle else None
-            if connection is not None:
-                self._busy.add(connection)
-        if connection is not None:
-            _set_timeout(connection, end)
-            return connection, True
+            while idle:
+                connection = idle.pop()
+                if not _has_ended(connection):
+                    self._busy[connection] = connection.sock
+                    _set_timeout(connection, end)
+                    return connection, True
+                connection.close()
+        connection = self._connect(address, min(left_secs, self._settings.connect_timeout_secs))
+        with self._lock:
+            if self._closed:
+                connection.close()
+                raise steps.ClosedError()
+            self._busy[connection] = connection.sock
+        _set_timeout(connection, end)
+        return connection, False
+
+    def _connect(self, address: str, timeout_secs: float) -> http.client.HTTPConnection:
+        """Returns a new connection.
+
+        Raises:
+            RestError: That took too long: nobody has seen the request, so another address may be asked.
+        """
         server = self._servers[address]
-        left_secs = min(end - time.monotonic(), self._settings.connect_timeout_secs)
-        timeout_secs = max(left_secs, 0.001)
+        connection: http.client.HTTPConnection
         if server.scheme == "https":
             assert self._context is not None
             connection = _HttpsConnection(
@@ -156,21 +188,24 @@ class RestConnections:
             connection = http.client.HTTPConnection(
                 server.hostname or "", server.port, timeout=timeout_secs
             )
-        connection.connect()
-        _set_timeout(connection, end)
-        with self._lock:
-            if self._closed:
-                connection.close()
-                raise ConnectionAbortedError("the client has been closed")
-            self._busy.add(connection)
-        return connection, False
+        try:
+            connection.connect()
+        except TimeoutError as error:
+            connection.close()
+            raise rest_messages.RestError(
+                grpc.StatusCode.UNAVAILABLE, f"no connection within {timeout_secs:g} s"
+            ) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _give_back(
         self, address: str, connection: http.client.HTTPConnection, response: Any
     ) -> None:
         """Keeps a connection for the next call, if the server does."""
         with self._lock:
-            self._busy.discard(connection)
+            self._busy.pop(connection, None)
             if not self._closed and not response.will_close and connection.sock is not None:
                 self._idle[address].append(connection)
                 return
@@ -179,7 +214,7 @@ class RestConnections:
     def _drop(self, connection: http.client.HTTPConnection) -> None:
         """Closes a connection that cannot be used again."""
         with self._lock:
-            self._busy.discard(connection)
+            self._busy.pop(connection, None)
         connection.close()
 
 
@@ -193,13 +228,18 @@ class AsyncRestConnections:
 
     async def send(self, step: steps.Send) -> Any:
         """Returns the answer to a step; raises as RestConnections.send does."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._connections.send, step)
+        end = time.monotonic() + step.timeout_secs  # a wait for a thread counts
+        send = functools.partial(self._connections.send_until, step, end)
+        try:
+            waiting = self._threads.submit(send)
+        except RuntimeError as error:  # so threads refuse what comes after close
+            raise steps.ClosedError() from error
+        return await asyncio.wrap_future(waiting)
 
     async def close(self) -> None:
         """Ends the calls that are under way."""
         self._connections.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False)  # calls without a thread get one, and end at once
 
 
 class _HttpsConnection(http.client.HTTPSConnection):
@@ -215,6 +255,18 @@ class _HttpsConnection(http.client.HTTPSConnection):
         self.sock = self._context.wrap_socket(  # type: ignore[attr-defined]
             self.sock, server_hostname=self._server_name
         )
+
+
+def _has_ended(connection: http.client.HTTPConnection) -> bool:
+    """Says whether the server has closed a connection that is not in use, or sent what nobody asked for."""
+    connection.sock.settimeout(0)
+    try:
+        socket.socket.recv(connection.sock, 1, socket.MSG_PEEK)  # ssl's own would not peek
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _set_timeout(connection: http.client.HTTPConnection, end: float) -> None:

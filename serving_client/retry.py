@@ -17,7 +17,9 @@ from serving_client import steps
 
 
 def is_retryable(error: grpc.RpcError, retry_overloaded: bool = False) -> bool:
-    """Says whether the same call may succeed a moment later: only if nobody took it.
+    """Says whether the same call may succeed a moment later: only if no server answered it.
+
+    A server that was lost in the middle of a call may have taken it, and then it runs twice.
 
     Args:
         error: What an attempt raised.
@@ -70,7 +72,8 @@ class Budget:
 
     def add_call(self) -> None:
         """Counts a call."""
-        self._left = min(self._left + self._share, self._most)
+        with self._lock:
+            self._left = min(self._left + self._share, self._most)
 
     def take(self) -> bool:
         """Takes one repetition, if there is one left."""

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from typing import Mapping, Optional, Sequence, Union
+import urllib.parse
 
 COMPRESSIONS = ("none", "gzip", "deflate")
 BALANCES = ("round_robin", "pick_first")
@@ -65,7 +66,8 @@ class ClientSettings:
         timeout_secs: Deadline of one call, with its repetitions, in seconds.
         retry_timeout_secs: For how many seconds a call is repeated, or passed on to the next
             address, while a server is unavailable; 0 never does either. No other failure is
-            repeated.
+            repeated. A server that was lost in the middle of a call may have taken it, so that such a
+            call may run twice.
         retry_first_wait_secs: Longest wait before the first repetition, in seconds.
         retry_max_wait_secs: Longest wait between two repetitions, in seconds; waits double up to it.
             A server that was unavailable is asked last for as long.
@@ -78,7 +80,8 @@ class ClientSettings:
             (RESOURCE_EXHAUSTED).
         balance: `round_robin` asks the addresses in turn; `pick_first` asks the first as long as it
             answers.
-        connect_timeout_secs: How long one connection may take to be made, in seconds.
+        connect_timeout_secs: How long one connection may take to be made, in seconds; below
+            retry_timeout_secs, so that a machine that is silent leaves time for the next address.
         keepalive_secs: Seconds without a byte after which gRPC asks whether the server is still
             there, also between calls; 0 never. A server may take offence at less than 300.
         tls: How the connection is encrypted; None for gRPC is not at all, and for `https://` the
@@ -99,7 +102,7 @@ class ClientSettings:
     retry_budget_share: float = 0.2
     retry_overloaded: bool = False
     balance: str = "round_robin"
-    connect_timeout_secs: float = 5.0
+    connect_timeout_secs: float = 1.0
     keepalive_secs: float = 0.0
     tls: Optional[TlsSettings] = None
     headers: Headers = dataclasses.field(default_factory=dict)
@@ -117,6 +120,9 @@ class ClientSettings:
             )
         if self.tls and any(address.startswith("http://") for address in self.addresses):
             raise ValueError(f"tls needs addresses with https://; got {self.shown_address}.")
+        if self.is_rest:
+            for address in self.addresses:
+                _check_url(address)
         for name in (
             "timeout_secs",
             "retry_first_wait_secs",
@@ -133,6 +139,11 @@ class ClientSettings:
         ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be 0 or more; got {getattr(self, name)!r}.")
+        if 0 < self.retry_timeout_secs <= self.connect_timeout_secs:
+            raise ValueError(
+                "connect_timeout_secs must be below retry_timeout_secs, or no other address is asked "
+                f"in time; got {self.connect_timeout_secs!r} and {self.retry_timeout_secs!r}."
+            )
         if self.max_message_bytes < -1 or self.max_message_bytes == 0:
             raise ValueError(
                 "max_message_bytes must be a number of bytes, or -1 for no limit; "
@@ -163,11 +174,29 @@ class ClientSettings:
         return self.addresses[0].startswith(_REST)
 
 
+def _check_url(address: str) -> None:
+    """Raises ValueError if an address of a REST port cannot be understood."""
+    try:
+        parts = urllib.parse.urlsplit(address)
+        is_known = bool(parts.hostname) and parts.port != 0  # reading the port checks it
+    except ValueError:
+        is_known = False
+    if not is_known:
+        raise ValueError(f"address must be http://host:port or https://host:port; got {address!r}.")
+
+
 def check_compression(compression: str, is_rest: bool) -> None:
     """Raises ValueError if requests cannot be compressed this way."""
     known = COMPRESSIONS[:2] if is_rest else COMPRESSIONS
     if compression not in known:
         raise ValueError(f"compression must be one of {', '.join(known)}; got {compression!r}.")
+
+
+def merge_headers(headers: Headers, own: Headers) -> Headers:
+    """Returns headers with the own ones of a call, which replace those of the same name in any case."""
+    names = {name.lower() for name in own}
+    kept = {name: value for name, value in headers.items() if name.lower() not in names}
+    return {**kept, **own}
 
 
 def check_headers(headers: Headers, is_rest: bool) -> None:

@@ -36,6 +36,18 @@ class Send(NamedTuple):
     signature: Optional[metadata.Signature]
 
 
+class ClosedError(grpc.RpcError):
+    """A call that the closing of its own client ended, or that came after it."""
+
+    def code(self) -> grpc.StatusCode:
+        """Returns CANCELLED."""
+        return grpc.StatusCode.CANCELLED
+
+    def details(self) -> str:
+        """Returns why."""
+        return "the client has been closed"
+
+
 class Pause(NamedTuple):
     """Nothing for some seconds."""
 

@@ -12,6 +12,8 @@ import numpy as np
 from serving_client import wire
 
 MODEL = "half"
+# Calls that a server has under way at once.
+WORKERS = 10
 
 
 def tensor_info(dtype: str, shape: list[int]) -> Any:
@@ -61,6 +63,8 @@ class FakeModel:
         arrived: Set when a request has come.
         requests: All requests, in order.
         headers: What came with each, by name in lower case.
+        ended: Set when a call has ended, answered or not.
+        barrier: Calls of Predict wait here, if it is given, before they are answered.
         reload_status: (code, text) in the answer to a reload.
     """
 
@@ -74,6 +78,8 @@ class FakeModel:
     arrived: threading.Event = dataclasses.field(default_factory=threading.Event)
     requests: list[Any] = dataclasses.field(default_factory=list)
     headers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    ended: threading.Event = dataclasses.field(default_factory=threading.Event)
+    barrier: Optional[threading.Barrier] = None
     reload_status: tuple[int, str] = (0, "")
 
     def __post_init__(self) -> None:
@@ -85,6 +91,7 @@ class FakeModel:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             self.requests.append(request)
             self.headers.append(dict(context.invocation_metadata()))
+            context.add_callback(self.ended.set)
             self.arrived.set()
             self.hold.wait()
             if self.refusals:
@@ -118,6 +125,8 @@ class FakeModel:
         return np.float32(columns["age"] + columns["hours"] / 2)
 
     def Predict(self, request: Any) -> Any:
+        if self.barrier is not None:
+            self.barrier.wait(30)
         columns = {name: wire.to_array(tensor) for name, tensor in request.inputs.items()}
         if "examples" in columns:
             columns = self._rows(columns["examples"].tolist())
@@ -188,7 +197,7 @@ def _one_task(request: Any) -> Any:
 @contextlib.contextmanager
 def serve(model: FakeModel, credentials: Optional[grpc.ServerCredentials] = None) -> Iterator[str]:
     """Serves model on a free port, encrypted if there are credentials; gives the address."""
-    pool = concurrent.futures.ThreadPoolExecutor(max_workers=2)
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=WORKERS)
     server = grpc.server(pool, options=[("grpc.max_receive_message_length", -1)])
     for service, methods in wire.SERVICES.items():
         handlers = {

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import threading
 
 import grpc
 import pytest
 
 import serving_client
-from serving_client import errors, settings, wire
+from serving_client import errors, grpc_channels, settings, steps, wire
 from tests.serving_client import certificates, fake_server
 from tests.serving_client import relay as relay_lib
 
@@ -157,7 +158,9 @@ def test_dead_address_costs_no_failed_call_and_is_asked_last(kind, dead_address,
 
 
 def test_all_addresses_dead_is_named_with_the_last_one(dead_address):
-    both = settings.ClientSettings((dead_address, dead_address), retry_timeout_secs=0.3)
+    both = settings.ClientSettings(
+        (dead_address, dead_address), retry_timeout_secs=0.3, connect_timeout_secs=0.2
+    )
     with serving_client.PredictionClient(both, "m") as client:
         with pytest.raises(errors.UnavailableError, match=f"No server answers at {dead_address} "):
             client.model_status()
@@ -279,8 +282,6 @@ def test_mutual_tls_shows_the_clients_certificate(kind, certificate, model):
 
 
 def test_keep_alive_asks_also_between_calls():
-    from serving_client import grpc_channels
-
     connection = settings.ClientSettings("localhost:1", keepalive_secs=20, connect_timeout_secs=3)
     options = dict(grpc_channels.channel_options("localhost:1", connection))
     assert options["grpc.keepalive_time_ms"] == 20_000
@@ -294,6 +295,7 @@ def test_hundred_calls_of_one_loop_are_under_way_at_once(address, model):
     async def ask() -> list:
         async with serving_client.AsyncPredictionClient(address, fake_server.MODEL) as client:
             await client.predict(INPUTS, "tensors:predict")
+            model.barrier = threading.Barrier(fake_server.WORKERS)  # lets nobody through alone
             answers = await asyncio.gather(
                 *[
                     client.predict({"age": [n], "hours": [0], "job": ["x"]}, "tensors:predict")
@@ -311,11 +313,15 @@ def test_cancelled_call_ends_at_once_and_the_client_goes_on(address, model):
             await client.model_status()
             model.hold.clear()
             model.arrived.clear()
+            model.ended.clear()
             task = asyncio.ensure_future(client.model_status())
             await asyncio.to_thread(model.arrived.wait)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            assert await asyncio.to_thread(
+                model.ended.wait, 30
+            )  # the server is told while it works
             model.hold.set()
             assert (await client.model_status())[0].version == 7
 
@@ -332,6 +338,45 @@ def test_closed_asyncio_client_says_so(address):
 
     with pytest.raises(errors.ClientError, match="This client for .* is closed; open a new one."):
         asyncio.run(ask())
+
+
+def status_step(address) -> steps.Send:
+    request = wire.GetModelStatusRequest(model_spec=wire.ModelSpec(name=fake_server.MODEL))
+    return steps.Send(address, "GetModelStatus", request, 30, {}, "none", None)
+
+
+def test_transports_say_of_themselves_that_they_are_closed(address, model):
+    both = settings.ClientSettings(address)
+    channels = grpc_channels.GrpcChannels(both)
+    channels.close()
+    with pytest.raises(steps.ClosedError):
+        channels.send(status_step(address))
+
+    async def ask(is_used: bool) -> None:
+        channels = grpc_channels.AsyncGrpcChannels(both)
+        if is_used:
+            await channels.send(status_step(address))
+        await channels.close()
+        with pytest.raises(steps.ClosedError):
+            await channels.send(status_step(address))
+
+    asyncio.run(ask(True))
+    asyncio.run(ask(False))
+    assert len(model.requests) == 1
+
+
+def test_close_ends_calls_under_way_but_cancels_no_task(address, model):
+    async def ask() -> None:
+        client = serving_client.AsyncPredictionClient(address, fake_server.MODEL)
+        model.hold.clear()
+        task = asyncio.ensure_future(client.model_status())
+        await asyncio.to_thread(model.arrived.wait)
+        await client.close()
+        with pytest.raises(errors.ClientError) as caught:
+            await task
+        assert caught.value.code is grpc.StatusCode.CANCELLED
+
+    asyncio.run(ask())
 
 
 def test_closed_clients_conversation_is_not_begun(address):

@@ -1,17 +1,20 @@
 """The clients over REST against a scripted HTTP server; tests/estimator_app/serving has the real one."""
 
 import asyncio
+from concurrent import futures
+import contextlib
 import gzip
 import json
 import socket
 import ssl
 import threading
 
+import grpc
 import numpy as np
 import pytest
 
 import serving_client
-from serving_client import errors, rest_messages, settings, steps, wire
+from serving_client import errors, rest_connections, rest_messages, settings, steps, wire
 from tests.serving_client import certificates, fake_rest
 
 AVAILABLE = json.dumps(
@@ -38,9 +41,9 @@ def impatient(address, **values) -> settings.ClientSettings:
     return settings.ClientSettings(address, retry_timeout_secs=0, **values)
 
 
-def status_step(**spec) -> steps.Send:
+def status_step(address="", **spec) -> steps.Send:
     request = wire.GetModelStatusRequest(model_spec=wire.ModelSpec(**spec))
-    return steps.Send("", "GetModelStatus", request, 1, {}, "none", None)
+    return steps.Send(address, "GetModelStatus", request, 30, {}, "none", None)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,32 @@ def test_connection_that_the_server_closed_meanwhile_is_made_anew(script, addres
     with serving_client.PredictionClient(impatient(address), "m") as client:
         for _ in range(3):
             client.model_status()
+            assert script.closed.acquire(timeout=30)
     assert len(script.requests) == 3
+
+
+@pytest.mark.parametrize("retry_timeout_secs, requests", [(5, 3), (0, 2)])
+def test_request_that_a_server_took_is_sent_again_only_if_calls_are_repeated(
+    script, address, retry_timeout_secs, requests
+):
+    script.answers = [(200, AVAILABLE), (0, b""), (200, AVAILABLE)]
+    some = settings.ClientSettings(address, retry_timeout_secs=retry_timeout_secs)
+    with serving_client.PredictionClient(some, "m") as client:
+        client.model_status()
+        if retry_timeout_secs:
+            client.model_status()
+        else:
+            with pytest.raises(errors.UnavailableError):
+                client.model_status()
+    assert len(script.requests) == requests
+
+
+def test_header_of_a_call_replaces_that_of_the_settings_in_any_case(script, address):
+    with_headers = settings.ClientSettings(address, headers={"X-Team": "a", "accept": "text/x"})
+    with serving_client.PredictionClient(with_headers, "m") as client:
+        client.model_status(headers={"x-team": "b"})
+    _, _, headers, _ = script.requests[0]
+    assert (headers["x-team"], headers["accept"]) == ("b", "text/x")
 
 
 def test_body_is_packed_if_asked(script, address):
@@ -205,7 +233,7 @@ def test_https_checks_the_server_and_shows_the_clients_certificate(tmp_path, scr
     certificate = certificates.make(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.cert_file, certificate.key_file)
-    context.load_verify_locations(certificate.cert_file)
+    context.load_verify_locations(certificate.ca_file)
     context.verify_mode = ssl.CERT_REQUIRED
     with fake_rest.serve(script, context) as address:
         own = impatient(address, tls=certificate.tls(with_own=True))
@@ -218,13 +246,89 @@ def test_https_checks_the_server_and_shows_the_clients_certificate(tmp_path, scr
 
 def test_asyncio_has_calls_under_way_at_once(script, address):
     script.answers = [(200, b'{"results": [2.5]}')]
+    script.barrier = threading.Barrier(20)  # lets nobody through alone
 
     async def ask() -> list:
         async with serving_client.AsyncPredictionClient(address, "m") as client:
             return await asyncio.gather(*[client.regress([{"x": 1.0}]) for _ in range(20)])
 
     assert asyncio.run(ask()) == [[2.5]] * 20
-    assert 1 < script.connections <= 20
+    assert script.connections == 20
+
+
+def test_wait_for_a_thread_counts_for_the_deadline(script, address, monkeypatch):
+    monkeypatch.setattr(rest_connections, "_ASYNC_CALLS", 1)
+    script.barrier = threading.Barrier(2)
+
+    async def ask() -> None:
+        connections = rest_connections.AsyncRestConnections(settings.ClientSettings(address))
+        first = asyncio.ensure_future(connections.send(status_step(address, name="m")))
+        late = status_step(address, name="m")._replace(timeout_secs=1e-6)
+        second = asyncio.ensure_future(connections.send(late))
+        await asyncio.to_thread(script.barrier.wait, 30)
+        await first
+        with pytest.raises(rest_messages.RestError, match="the time was over") as caught:
+            await second
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await connections.close()
+
+    asyncio.run(ask())
+    assert len(script.requests) == 1
+
+
+def test_transports_say_of_themselves_that_they_are_closed(script, address):
+    connections = rest_connections.RestConnections(settings.ClientSettings(address))
+    connections.close()
+    with pytest.raises(steps.ClosedError):
+        connections.send(status_step(address, name="m"))
+
+    async def ask() -> None:
+        connections = rest_connections.AsyncRestConnections(settings.ClientSettings(address))
+        await connections.close()
+        with pytest.raises(steps.ClosedError):
+            await connections.send(status_step(address, name="m"))
+
+    asyncio.run(ask())
+    assert script.requests == []
+
+
+@pytest.fixture
+def silent_address():
+    """An address whose machine lets no connection come about, as one that drops packets."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # more than it takes
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_machine_that_is_silent_is_left_for_the_next_with_default_settings(address, silent_address):
+    both = settings.ClientSettings((silent_address, address))
+    with serving_client.PredictionClient(both, "m") as client:
+        assert client.model_status()[0].version == 7
+
+
+def test_time_that_ends_while_connecting_tells_that_nobody_was_there(silent_address):
+    connections = rest_connections.RestConnections(settings.ClientSettings(silent_address))
+    step = status_step(silent_address, name="m")._replace(timeout_secs=0.05)
+    with pytest.raises(rest_messages.RestError, match="no connection within 0.0") as caught:
+        connections.send(step)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_close_while_a_body_comes_cancels_the_call():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        connections = rest_connections.RestConnections(settings.ClientSettings(address))
+        with futures.ThreadPoolExecutor(1) as pool:
+            call = pool.submit(connections.send, status_step(address, name="m"))
+            with server.accept()[0] as connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx")
+                connections.close()
+                assert isinstance(call.exception(30), steps.ClosedError)
 
 
 def metadata_of(dtype: str) -> bytes:

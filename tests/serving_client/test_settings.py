@@ -31,6 +31,19 @@ from serving_client import settings
         ({"keepalive_secs": -1}, "keepalive_secs must be 0 or more; got -1."),
         ({"connect_timeout_secs": 0}, "connect_timeout_secs must be above 0; got 0."),
         (
+            {"connect_timeout_secs": 5, "retry_timeout_secs": 5},
+            "connect_timeout_secs must be below retry_timeout_secs, or no other address is asked in "
+            "time; got 5 and 5.",
+        ),
+        (
+            {"address": "http://a:1,http://localhost:85o1"},
+            "address must be http://host:port or https://host:port; got 'http://localhost:85o1'.",
+        ),
+        (
+            {"address": "https://:1"},
+            "address must be http://host:port or https://host:port; got 'https://:1'.",
+        ),
+        (
             {"address": "http://a:1", "tls": settings.TlsSettings()},
             "tls needs addresses with https://; got http://a:1.",
         ),
