@@ -6,9 +6,9 @@
 * codec: 1,000,000 float32 to the bytes of a TensorProto with `float_val` and back, against element by element, and
   `tf.make_ndarray` for the way back.
 * call: microseconds of `predict` (signature known), against a bare stub that sends the bytes of the same message, made
-  beforehand, and gives back bytes that it does not read, and against the official stubs with `tf.make_tensor_proto` and `tf.make_ndarray`: a row of 10
-  features of one value; a batch of 100 images of 28 x 28 in float32; a million float32 both ways. The server answers
-  with bytes made beforehand, so that only the callers differ.
+  beforehand, and does not read the bytes that come back, and against the official stubs with `tf.make_tensor_proto` and
+  `tf.make_ndarray`: a row of 10 features of one value; a batch of 100 images of 28 x 28 in float32; a million float32
+  both ways. The server answers with bytes made beforehand, so that only the callers differ.
 * first: seconds from the start of the interpreter to the first answer, against the official stubs.
 """
 

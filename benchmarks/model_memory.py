@@ -40,7 +40,7 @@ def main() -> None:
 
 def _large(base: pathlib.Path, kind: str) -> None:
     """Loads and unloads a large model twice, in a server of its own."""
-    with model_servers.started_with(_no_models(base)) as (address, process):
+    with model_servers.started_with(*_no_models(base)) as (address, process):
         pid = process.pid
         print(f"   {LARGE_MIB} MiB of {kind}: server without models {_resident_mib(pid):7.1f} MiB")
         for turn in (1, 2):
@@ -55,7 +55,7 @@ def _large(base: pathlib.Path, kind: str) -> None:
 
 def _cycles(base: pathlib.Path, cycles: int) -> None:
     """Loads and unloads a small model again and again."""
-    with model_servers.started_with(_no_models(base)) as (address, process):
+    with model_servers.started_with(*_no_models(base)) as (address, process):
         pid = process.pid
         for _ in range(WARM_UP_CYCLES):
             _load(address, base, "small")
@@ -75,11 +75,11 @@ def _cycles(base: pathlib.Path, cycles: int) -> None:
                 )
 
 
-def _no_models(base: pathlib.Path) -> str:
-    """Returns the flag of a server that begins without models."""
+def _no_models(base: pathlib.Path) -> list[str]:
+    """Returns the flags of a server that begins without models, and does not tell of each load."""
     config = base / "none.txt"
     config.write_text(_NO_MODELS)
-    return f"--model_config_file={config}"
+    return [f"--model_config_file={config}", "--verbosity=-1"]
 
 
 def _load(address: str, base: pathlib.Path, name: str, ask: bool = False) -> None:
