@@ -12,6 +12,8 @@ from typing import Any
 
 import grpc
 
+from estimator_app.serving import readable_requests
+
 _LOOK_SECS = 0.2
 
 
@@ -101,35 +103,8 @@ class CountedHandler(grpc.GenericRpcHandler):
         if method not in self._waiting:
             behavior = self._pool.computing(behavior)
         self._counted[method] = grpc.unary_unary_rpc_method_handler(
-            _answering(behavior),
-            request_deserializer=_reading(found.request_deserializer),
+            readable_requests.answering(behavior),
+            request_deserializer=readable_requests.reading(found.request_deserializer),
             response_serializer=found.response_serializer,
         )
         return self._counted[method]
-
-
-# A request that is no message.
-_UNREADABLE = object()
-
-
-def _reading(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
-    """The deserializer, but without exceptions: after one gRPC never frees what the call holds, 16 KiB."""
-
-    def read(data: bytes) -> Any:
-        try:
-            return data if deserializer is None else deserializer(data)
-        except Exception:  # of protobuf, whose class is another in each of its versions
-            return _UNREADABLE
-
-    return read
-
-
-def _answering(behavior: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """The behaviour, which is asked for messages alone; others are refused in gRPC's own words."""
-
-    def answer(request: Any, context: grpc.ServicerContext) -> Any:
-        if request is _UNREADABLE:
-            context.abort(grpc.StatusCode.INTERNAL, "Exception deserializing request!")
-        return behavior(request, context)
-
-    return answer

@@ -12,7 +12,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from estimator_app.serving import profiler
+from estimator_app.serving import profiler, readable_requests
 from serving_client import wire
 
 HEALTH_SERVICE = health.SERVICE_NAME
@@ -31,7 +31,7 @@ class HealthService(health.HealthServicer):
 
     def add_to(self, server: grpc.Server) -> None:
         """Lets the server answer with it."""
-        health_pb2_grpc.add_HealthServicer_to_server(self, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self, readable_requests.AddsReadable(server))
 
     def Watch(
         self,
@@ -71,7 +71,8 @@ def add_reflection(server: grpc.Server, services: Iterable[str]) -> None:
     for file in files:
         _add_file(pool, file, known)
     names = [*services, reflection.SERVICE_NAME]
-    reflection.enable_server_reflection(names, server, pool=pool)
+    adds_readable = readable_requests.AddsReadable(server)
+    reflection.enable_server_reflection(names, adds_readable, pool=pool)
 
 
 def _add_file(pool: descriptor_pool.DescriptorPool, file: Any, known: set[str]) -> None:

@@ -37,6 +37,7 @@ def server(plain_base):
         "--rest_api_num_threads=2",
         "--grpc_max_threads=2",
         "--rest_api_enable_browser_page",
+        "--enable_grpc_healthcheck_service",
     )
     with running.run_server(plain_base, *flags) as process:
         _good(process)
@@ -293,10 +294,13 @@ def test_flood_of_wrong_requests(server):
         assert codes <= {"INVALID_ARGUMENT", "INTERNAL", "NOT_FOUND"}
 
 
-def test_messages_that_are_none_leave_nothing_behind(server):
-    call_path = wire.METHODS["GetModelStatus"].path
+_UNARY_PATHS = [wire.METHODS["GetModelStatus"].path, "/grpc.health.v1.Health/Check"]
+
+
+@pytest.mark.parametrize("path", _UNARY_PATHS)
+def test_messages_that_are_none_leave_nothing_behind(server, path):
     with _goes_on(server), grpc.insecure_channel(server.address) as channel:
-        call = channel.unary_unary(call_path)
+        call = channel.unary_unary(path)
         # gRPC itself would keep 16 KiB of each.
         for _ in range(8000):
             with pytest.raises(grpc.RpcError) as caught:

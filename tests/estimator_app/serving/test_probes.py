@@ -1,5 +1,6 @@
 """Health, reflection and profiler of servers: in this process, and of one with the flags on."""
 
+from concurrent import futures
 import glob
 import os
 import subprocess
@@ -11,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 import pytest
 
-from estimator_app.serving import profiler, server
+from estimator_app.serving import probes, profiler, server
 from estimator_app.serving import settings as serving_settings
 from tests import running
 
@@ -213,3 +214,34 @@ def test_a_profile_without_a_place_is_refused(channel, tmp_path, wrong, message)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == message
     assert not list(tmp_path.iterdir())
+
+
+# --------------------------------------------------------------------- what is no message
+
+
+_GARBAGE = {
+    "/grpc.health.v1.Health/Check": lambda channel, path: channel.unary_unary(path)(b"\xff"),
+    "/grpc.health.v1.Health/Watch": lambda channel, path: list(channel.unary_stream(path)(b"\xff")),
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": lambda channel, path: list(
+        channel.stream_stream(path)(iter([b"\xff"]))
+    ),
+}
+
+
+@pytest.mark.parametrize("path", _GARBAGE)
+def test_what_is_no_message_is_refused_before_grpc_keeps_the_call(path, caplog):
+    probed = grpc.server(futures.ThreadPoolExecutor(2))
+    probes.HealthService().add_to(probed)
+    probes.add_reflection(probed, [])
+    port = probed.add_insecure_port("localhost:0")
+    probed.start()
+    try:
+        with grpc.insecure_channel(f"localhost:{port}") as channel:
+            with pytest.raises(grpc.RpcError) as caught:
+                _GARBAGE[path](channel, path)
+    finally:
+        probed.stop(None).wait()
+    assert caught.value.code() == grpc.StatusCode.INTERNAL
+    assert caught.value.details() == "Exception deserializing request!"
+    # gRPC logs each exception of a deserializer, and never frees the call of one.
+    assert not caplog.records
