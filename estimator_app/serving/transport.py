@@ -4,10 +4,11 @@ from collections.abc import Sequence
 import os
 import socket
 import stat
+from typing import Any, NamedTuple
 
 import grpc
 
-from estimator_app.serving import call_pool, credentials, ports, profiler
+from estimator_app.serving import call_pool, call_queue, credentials, ports, profiler
 from estimator_app.serving import settings as serving_settings
 from export import errors
 from serving_client import wire
@@ -21,6 +22,13 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
 _WAITING = frozenset(
     {wire.METHODS["HandleReloadConfigRequest"].path, f"/{profiler.SERVICE}/Profile"}
 )
+
+
+class _CallDetails(NamedTuple):
+    """What a handler is asked for."""
+
+    method: str
+    invocation_metadata: Sequence[Any] = ()
 
 
 class GrpcListener:
@@ -51,6 +59,10 @@ class GrpcListener:
         options = dict([*_OPTIONS, *shared, *settings.channel_arguments()])
         counted = [call_pool.CountedHandler(each, self._pool, _WAITING) for each in handlers]
         self.server = grpc.server(self._pool, handlers=counted, options=list(options.items()))
+        # Before the port: once it is taken, what follows may not fail.
+        self._queue: call_queue.CallQueue | None = None
+        if call_queue.is_possible(self.server):
+            self._queue = call_queue.CallQueue(self.server, _computing(handlers), threads)
         self._tls = tls
         self.port: int | None = None
         self.addresses: list[str] = []
@@ -67,10 +79,14 @@ class GrpcListener:
     def start(self) -> None:
         """Begins to answer."""
         self.server.start()
+        if self._queue is not None:
+            self._queue.start()
 
     def stop(self, grace_secs: float) -> None:
         """Takes no more calls, waits for those under way, and cancels what is left after that."""
         self.server.stop(grace_secs).wait()
+        if self._queue is not None:
+            self._queue.stop()
         self._pool.shutdown(wait=False)
 
     def _add(self, address: str, unusable: errors.ServableError) -> int:
@@ -84,6 +100,17 @@ class GrpcListener:
         if port == 0:
             raise unusable
         return port
+
+
+def _computing(handlers: Sequence[grpc.GenericRpcHandler]) -> dict[str, grpc.RpcMethodHandler]:
+    """Full name of a call -> what answers it, of the calls that compute."""
+    found = {}
+    for method in wire.METHODS.values():
+        for each in handlers:
+            handler = each.service(_CallDetails(method.path))
+            if handler is not None and method.path not in _WAITING:
+                found[method.path] = handler
+    return found
 
 
 def claim_socket(path: str) -> None:
