@@ -104,9 +104,8 @@ class CallQueue:
     def _work(self) -> None:
         while not self._ended.is_set():
             with self._may_work:
-                if self._active >= self._wanted:
+                while self._active >= self._wanted and not self._ended.is_set():
                     self._may_work.wait()
-                    continue
                 self._active += 1
             self._take_events()
 
@@ -116,7 +115,7 @@ class CallQueue:
             event = self._queue.poll()
             if event.completion_type == cygrpc.CompletionType.queue_shutdown:
                 self._ended.set()
-                self._has_work.set()
+                self._has_work.set()  # so that the watch sees it
                 with self._may_work:
                     self._may_work.notify_all()
                 return
@@ -149,8 +148,8 @@ class CallQueue:
                     looks = 0
             if idle and self._wanted == 1:
                 self._has_work.clear()
-                # A call that begins after this look sets it again.
-                if not self._computing:
+                # A call that begins after this look sets it again, and so does the end.
+                if not self._computing and not self._ended.is_set():
                     self._has_work.wait()
 
     def _request(self, method: str) -> None:
@@ -160,25 +159,21 @@ class CallQueue:
             if event.success:
                 self._request(method)
                 _Call(self, event, method, self._handlers[method])
-            self._closed()
+            self.closed()
 
-        with self._lock:
-            self._open += 1
+        self.opened()
         try:
             self._core.request_registered_call(self._queue, self._queue, method, arrived)
         except ValueError:  # the server takes no more calls
-            self._closed()
+            self.closed()
 
     def opened(self) -> None:
-        """Counts an operation of a call that gRPC will tell the end of."""
+        """Counts an operation that gRPC will tell the end of."""
         with self._lock:
             self._open += 1
 
     def closed(self) -> None:
         """Counts the end of one."""
-        self._closed()
-
-    def _closed(self) -> None:
         with self._lock:
             self._open -= 1
             self._end_if_done()
