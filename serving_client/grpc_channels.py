@@ -17,6 +17,10 @@ _COMPRESSIONS = {
 }
 
 
+# How long a server may take to say that it is there.
+_KEEPALIVE_TIMEOUT_MS = 5000
+
+
 class GrpcChannels:
     """Channels for threads; each is opened at once and connects at its first call."""
 
@@ -159,7 +163,7 @@ def channel_options(address: str, settings: settings_lib.ClientSettings) -> list
     if settings.keepalive_secs:
         options += [
             ("grpc.keepalive_time_ms", round(settings.keepalive_secs * 1000)),
-            ("grpc.keepalive_timeout_ms", round(settings.connect_timeout_secs * 1000)),
+            ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
         ]

@@ -33,8 +33,8 @@ except ImportError:  # gRPC without Cython, of which nothing is known here
 _logger = logging.getLogger(__name__)
 
 _NO_FLAGS = 0
-# So many calls of a method gRPC's core hands over though all threads compute. At a stop, these are answered; those beyond
-# it refuses.
+# So many calls of a method gRPC's core hands over though all threads compute. At a stop, these are answered, and those
+# beyond refused.
 _REQUESTED = 100
 # Threads that compute for longer get company; without such, it goes again after that many looks.
 _LOOK_SECS = 0.002
