@@ -88,6 +88,16 @@ class LiteServable(servable.Servable):
         """Frees what a closed model still holds: its interpreters."""
         self._free = queue.LifoQueue()
 
+    def _make_plan(
+        self, feeds: tuple[str, ...], fetches: list[str], places: list[int] | None
+    ) -> servable.Plan:
+        return servable.Plan(feeds, fetches, [], [], [], places, False)
+
+    def _run_plan(
+        self, plan: servable.Plan, values: Sequence[np.ndarray], timeout_ms: int
+    ) -> list[np.ndarray]:
+        return self._run_session(dict(zip(plan.feeds, values)), plan.fetches, timeout_ms)
+
     def _run_session(
         self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], timeout_ms: int
     ) -> list[np.ndarray]:

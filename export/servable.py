@@ -32,7 +32,7 @@ _MAX_QUESTIONS = 1000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Plan:
+class Plan:
     """What the session is told of each run that feeds and fetches the same tensors.
 
     Attributes:
@@ -67,7 +67,7 @@ class _Question(NamedTuple):
     sources: list[str]
     defaults: list[np.ndarray]
     aliases: list[str]
-    plan: _Plan
+    plan: Plan
 
 
 # Runs a session: tensor name -> value to feed, the tensors to fetch (each once), the milliseconds it may take (0 for no
@@ -125,7 +125,6 @@ class Servable:
         loader = signatures.open_saved_model(path)
         meta_graph = signatures.find_meta_graph(loader, tags)
         self._describe(path, meta_graph, on_run, check_method_names)
-        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan] = {}
         self._bounded_time = small_runs.BoundedTime(meta_graph.graph_def)
         self._small_runs = small_runs.SmallRuns()
         self._wrapped: WrappedRun | None = None
@@ -166,6 +165,7 @@ class Servable:
             for name, definition in self._definitions.items()
         }
         self._questions: dict[Hashable, _Question] = {}
+        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], Plan] = {}
 
     def predict(
         self,
@@ -332,29 +332,34 @@ class Servable:
         )
         return _Question(list(sources.values()), list(defaults.values()), aliases, plan)
 
-    def _plan(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Plan:
+    def _plan(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Plan:
         """The plan of a run; one tensor fetched under two names is computed once and given twice."""
         names = (feeds, fetches)
         plan = self._plans.get(names)
         if plan is None:
             unique = list(dict.fromkeys(fetches))
-            fed = [
-                self._tensor(name, "FeedInputs: unable to find feed output {}") for name in feeds
-            ]
-            fetched = [self._tensor(name, "FetchOutputs node {}: not found") for name in unique]
-            plan = _Plan(
-                feeds,
-                unique,
-                [tensor._as_tf_output() for tensor in fed],
-                [tensor._as_tf_output() for tensor in fetched],
-                [object if tensor.dtype == tf.string else None for tensor in fetched],
-                None if len(unique) == len(fetches) else [unique.index(name) for name in fetches],
-                self._bounded_time.holds(feeds, unique),
-            )
+            places = None if len(unique) == len(fetches) else [unique.index(n) for n in fetches]
+            plan = self._make_plan(feeds, unique, places)
             _keep(self._plans, names, plan)
         return plan
 
-    def _run(self, plan: _Plan, values: Sequence[np.ndarray], timeout_ms: int) -> list[np.ndarray]:
+    def _make_plan(
+        self, feeds: tuple[str, ...], fetches: list[str], places: list[int] | None
+    ) -> Plan:
+        """A plan of tensors of the session's graph, each fetched once."""
+        fed = [self._tensor(name, "FeedInputs: unable to find feed output {}") for name in feeds]
+        fetched = [self._tensor(name, "FetchOutputs node {}: not found") for name in fetches]
+        return Plan(
+            feeds,
+            fetches,
+            [tensor._as_tf_output() for tensor in fed],
+            [tensor._as_tf_output() for tensor in fetched],
+            [object if tensor.dtype == tf.string else None for tensor in fetched],
+            places,
+            self._bounded_time.holds(feeds, fetches),
+        )
+
+    def _run(self, plan: Plan, values: Sequence[np.ndarray], timeout_ms: int) -> list[np.ndarray]:
         """Runs the session, or what stands before it."""
         started = time.perf_counter()
         if self._wrapped is None:
@@ -373,7 +378,7 @@ class Servable:
         return self._run_plan(plan, list(feeds.values()), timeout_ms)
 
     def _run_plan(
-        self, plan: _Plan, values: Sequence[np.ndarray], timeout_ms: int
+        self, plan: Plan, values: Sequence[np.ndarray], timeout_ms: int
     ) -> list[np.ndarray]:
         """Runs the session below `Session.run`, which checks static shapes as TF Serving does not."""
         key = (plan, *[(value.dtype, value.shape) for value in values]) if plan.is_bounded else None

@@ -157,8 +157,8 @@ class CallQueue:
 
         def arrived(event: Any) -> None:
             if event.success:
-                self._request(method)
                 _Call(self, event, method, self._handlers[method])
+                self._request(method)
             self.closed()
 
         self.opened()
@@ -233,8 +233,8 @@ class _Call:
         self._request: bytes | None = None
         self._gone = False
         self._status: tuple[Any, bytes] = (cygrpc.StatusCode.ok, b"")
-        self._begin((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self._on_close)
         self._begin((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self._on_message)
+        self._begin((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self._on_close)
 
     def time_remaining(self) -> float:
         """Seconds left to the call."""

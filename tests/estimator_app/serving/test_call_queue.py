@@ -20,7 +20,7 @@ def _read(data: bytes) -> str:
 
 @contextlib.contextmanager
 def _served(behavior, threads=4):
-    """Gives a function that makes calls of `behavior`, which takes and returns text, and the server's stop."""
+    """Serves `behavior`, which takes and returns text; gives a channel, the server's stop, and the queue."""
     server = grpc.server(futures.ThreadPoolExecutor(1))
     handler = grpc.unary_unary_rpc_method_handler(behavior, _read, str.encode)
     assert call_queue.is_possible(server)
@@ -35,7 +35,7 @@ def _served(behavior, threads=4):
 
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         try:
-            yield channel, stop
+            yield channel, stop, queue
         finally:
             stop(0)
 
@@ -51,7 +51,7 @@ def test_call_is_answered_with_its_deadline_known():
         left.append(context.time_remaining())
         return request * 2
 
-    with _served(behavior) as (channel, _):
+    with _served(behavior) as (channel, _, _):
         assert _call(channel)(b"ab", timeout=_SECS) == b"abab"
         assert 0 < left[0] <= _SECS
         assert _call(channel)(b"x" * 2_000_000, timeout=_SECS) == b"x" * 4_000_000
@@ -63,7 +63,7 @@ def test_errors_become_statuses():
             context.abort(grpc.StatusCode.NOT_FOUND, "no such thing: \xe9".encode())
         raise ValueError("unforeseen")
 
-    with _served(behavior) as (channel, _):
+    with _served(behavior) as (channel, _, _):
         found = {}
         for request in (b"abort", b"raise", b"\xff"):
             with pytest.raises(grpc.RpcError) as caught:
@@ -77,7 +77,7 @@ def test_errors_become_statuses():
 
 
 def test_call_without_a_message_is_refused():
-    with _served(lambda request, context: request) as (channel, _):
+    with _served(lambda request, context: request) as (channel, _, _):
         with pytest.raises(grpc.RpcError) as caught:
             channel.stream_unary(_METHOD)(iter(()), timeout=_SECS)
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
@@ -97,14 +97,14 @@ def test_long_calls_compute_side_by_side_up_to_the_limit():
             counts["now"] -= 1
         return request
 
-    with _served(behavior, threads=4) as (channel, _):
+    with _served(behavior, threads=4) as (channel, _, _):
         calls = [_call(channel).future(b"%d" % number, timeout=_SECS) for number in range(12)]
         assert [call.result() for call in calls] == [b"%d" % number for number in range(12)]
     assert counts["most"] == 4
 
 
 def test_silent_callers_keep_no_thread():
-    with _served(lambda request, context: request, threads=1) as (channel, _):
+    with _served(lambda request, context: request, threads=1) as (channel, _, _):
         done = threading.Event()
 
         def nothing():
@@ -130,19 +130,22 @@ def test_caller_that_goes_away_is_seen_while_all_compute():
         seen.append((request, context.is_active()))
         return request
 
-    with _served(behavior, threads=1) as (channel, _):
+    with _served(behavior, threads=1) as (channel, _, queue):
         held = _call(channel).future(b"hold", timeout=_SECS)
         running.wait(_SECS)
         gone = _call(channel).future(b"gone", timeout=_SECS)
-        # Calls of one connection arrive in their order: this one was there before the next is refused.
         after = _call(channel).future(b"after", timeout=_SECS)
+        deadline = time.monotonic() + _SECS
+        while len(queue._ready) < 2:
+            assert time.monotonic() < deadline, "the calls did not arrive"
+            time.sleep(0.01)
         gone.cancel()
-        with pytest.raises(grpc.RpcError):  # by another thread than those that compute
-            channel.unary_unary("/test.Service/Unknown")(b"", timeout=_SECS)
+        while all(call.is_active() for call in queue._ready):
+            assert time.monotonic() < deadline, "nobody heard of it"
+            time.sleep(0.01)
         go_on.set()
         assert (held.result(), after.result()) == (b"hold", b"after")
-    assert ("hold", True) in seen and ("after", True) in seen
-    assert ("gone", True) not in seen
+    assert sorted(seen) == [("after", True), ("gone", False), ("hold", True)]
 
 
 def test_stop_lets_calls_end_and_leaves_no_thread():
@@ -154,7 +157,7 @@ def test_stop_lets_calls_end_and_leaves_no_thread():
         go_on.wait(_SECS)
         return request
 
-    with _served(behavior) as (channel, stop):
+    with _served(behavior) as (channel, stop, _):
         call = _call(channel).future(b"last", timeout=_SECS)
         running.wait(_SECS)
         stopping = threading.Thread(target=stop, args=[_SECS])
@@ -181,7 +184,7 @@ def test_call_that_outlives_the_server_does_no_harm():
         ended.set()
         return request
 
-    with _served(behavior) as (channel, stop):
+    with _served(behavior) as (channel, stop, _):
         call = _call(channel).future(b"slow", timeout=_SECS)
         running.wait(_SECS)
         started = time.monotonic()
