@@ -6,8 +6,9 @@
   three classes), one row a request, one of its outputs asked for, with a deadline: queries a second and latencies at
   concurrency 1, 8 and 64, against the usual Python server and an echo server on the same grpcio (see `model_servers`).
   The callers are one process, the same for all (`grpc_load`).
-* images: a batch of 100 images of 28 x 28 to a small convolutional network: calls a second, one at a time, by a stub
-  with a ready-made message, against `Session.run` on the same array in a process of its own.
+* images: a batch of 100 images of 28 x 28 to two convolutional networks (one of 6 ms a batch, and the six convolutions
+  of `cnn_functional`): calls a second, one at a time, by a stub with a ready-made message, against `Session.run` on the
+  same array in a process of its own.
 * switch: ten new versions while four threads ask: how many calls failed, or had another answer than that of the version
   that they name.
 * processes: queries a second with `--num_processes` of 1 and 2, over 32 connections.
@@ -32,6 +33,18 @@ TURNS, SECS = 3, 2.0
 CONCURRENCIES = (1, 8, 64)
 IMAGES = (100, 28, 28)
 NEW_VERSIONS = 10
+# Of each convolution: its channels, its stride, and that of the pooling after it (1 for none).
+_NETWORKS = {
+    "small": ((32, 1, 2), (64, 1, 2)),
+    "cnn_functional": (
+        (32, 1, 1),
+        (32, 2, 1),
+        (64, 1, 1),
+        (64, 2, 1),
+        (64, 1, 1),
+        (64, 1, 1),
+    ),
+}
 _SIDE = "benchmarks.server_speed"
 _SIGNATURE, _OUTPUT = "predict", "probabilities"
 _DIRECT_CALLS = 150
@@ -140,25 +153,31 @@ def _check_same(answers: dict[str, bytes]) -> None:
 
 
 def _images(base: pathlib.Path) -> None:
+    for name in _NETWORKS:
+        _compare_images(base, name)
+
+
+def _compare_images(base: pathlib.Path, name: str) -> None:
     import numpy as np
 
     from serving_client import wire
 
-    sides.heading(f"a batch of {IMAGES[0]} images of {IMAGES[1]} x {IMAGES[2]}, one call at a time")
-    sides.measure(_SIDE, ["side", "convolution", str(base / "images")])
+    sides.heading(
+        f"a batch of {IMAGES[0]} images of {IMAGES[1]} x {IMAGES[2]} to {name}, one at a time"
+    )
+    served = base / name
+    sides.measure(_SIDE, ["side", "convolutions", str(served), name])
     request = wire.PredictRequest()
     request.model_spec.name = "model"
     request.inputs["images"].CopyFrom(wire.to_tensor_proto(np.full(IMAGES, 0.5, np.float32)))
     path = base / "images.bin"
     path.write_bytes(request.SerializeToString())
-    with model_servers.started_ours(str(base / "images")) as (address, _):
+    with model_servers.started_ours(str(served)) as (address, _):
         found = sides.measure_in_turn(
             TURNS,
             {
                 "ours": lambda: sides.measure(_SIDE, ["side", "stub", address, str(path)]),
-                "session": lambda: sides.measure(
-                    _SIDE, ["side", "session", str(base / "images" / "1")]
-                ),
+                "session": lambda: sides.measure(_SIDE, ["side", "session", str(served / "1")]),
             },
             "QPS",
         )
@@ -327,29 +346,32 @@ def _iris_side(base: str) -> None:
     sides.report({})
 
 
-def _convolution_side(base: str) -> None:
-    """Writes a small convolutional network without Keras."""
+def _convolutions_side(base: str, name: str) -> None:
+    """Writes a convolutional network without Keras."""
     import tensorflow as tf
 
     rng = tf.random.Generator.from_seed(0)
 
     class Network(tf.Module):
-        """Two convolutions with pooling and a dense layer."""
+        """Convolutions of 3 x 3 with ReLU, the mean of each channel, and a dense layer."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.first = tf.Variable(rng.normal([3, 3, 1, 32]) / 3)
-            self.second = tf.Variable(rng.normal([3, 3, 32, 64]) / 17)
-            self.dense = tf.Variable(rng.normal([7 * 7 * 64, 10]) / 56)
+            self.kernels, before = [], 1
+            for channels, _, _ in _NETWORKS[name]:
+                deviation = (2 / (9 * before)) ** 0.5
+                self.kernels.append(tf.Variable(deviation * rng.normal([3, 3, before, channels])))
+                before = channels
+            self.dense = tf.Variable(rng.normal([before, 10]) / before**0.5)
 
         @tf.function(input_signature=[tf.TensorSpec([None, 28, 28], tf.float32, "images")])
         def __call__(self, images: Any) -> dict[str, Any]:
-            hidden = tf.nn.relu(tf.nn.conv2d(images[..., tf.newaxis], self.first, 1, "SAME"))
-            hidden = tf.nn.max_pool2d(hidden, 2, 2, "SAME")
-            hidden = tf.nn.relu(tf.nn.conv2d(hidden, self.second, 1, "SAME"))
-            hidden = tf.nn.max_pool2d(hidden, 2, 2, "SAME")
-            logits = tf.reshape(hidden, [-1, 7 * 7 * 64]) @ self.dense
-            return {"probabilities": tf.nn.softmax(logits)}
+            hidden = images[..., tf.newaxis]
+            for kernel, (_, stride, pool) in zip(self.kernels, _NETWORKS[name]):
+                hidden = tf.nn.relu(tf.nn.conv2d(hidden, kernel, stride, "SAME"))
+                if pool > 1:
+                    hidden = tf.nn.max_pool2d(hidden, pool, pool, "SAME")
+            return {"probabilities": tf.nn.softmax(tf.reduce_mean(hidden, [1, 2]) @ self.dense)}
 
     network = Network()
     tf.saved_model.save(network, f"{base}/1", signatures=network.__call__)
@@ -374,7 +396,7 @@ def _versions_side(base: str) -> None:
 
 _SIDES: dict[str, Any] = {
     "iris": _iris_side,
-    "convolution": _convolution_side,
+    "convolutions": _convolutions_side,
     "versions": _versions_side,
     "session": _session_side,
     "stub": _stub_side,
