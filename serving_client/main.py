@@ -19,7 +19,7 @@ from absl import app, flags
 from serving_client import bulk
 from serving_client import client as client_lib
 from serving_client import display as display_lib
-from serving_client import errors, load_test, questions
+from serving_client import errors, load_test, metadata, questions
 from serving_client import rows as rows_lib
 from serving_client import settings as settings_lib
 from serving_client.query_settings import QuerySettings
@@ -48,7 +48,12 @@ def _define_flags() -> dict[str, tuple[str, ...]]:
         "the same model with commas between; required.",
         **own,
     )
-    flags.DEFINE_string("model", None, "Name of the model on the server; required.", **own)
+    flags.DEFINE_string(
+        "model",
+        None,
+        "Name of the model on the server; required, but with --status, which then prints all models.",
+        **own,
+    )
     flags.DEFINE_integer(
         "version", None, "Version to ask; the newest available one if not given.", **own
     )
@@ -148,7 +153,12 @@ def _define_flags() -> dict[str, tuple[str, ...]]:
         **own,
     )
     flags.DEFINE_float("load_test_secs", 10.0, "How long a load test takes, in seconds.", **own)
-    flags.DEFINE_bool("status", False, "Print the state of the model's versions and exit.", **own)
+    flags.DEFINE_bool(
+        "status",
+        False,
+        "Print the state of the model's versions, or of all models' (estimator-serve --enable_model_list), and exit.",
+        **own,
+    )
     flags.DEFINE_bool("metadata", False, "Print the model's signatures and exit.", **own)
     return {
         "Whom to ask": ("server", "model", "version", "version_label", "signature_name"),
@@ -211,9 +221,21 @@ def measure(query: QuerySettings, connection: settings_lib.ClientSettings, secs:
 
 def print_status(client: client_lib.PredictionClient, version: Optional[int]) -> None:
     """Prints a line for each version of the client's model."""
-    for one in client.model_status(version):
+    _print_states(client.model, client.model_status(version))
+
+
+def print_all_statuses(connection: settings_lib.ClientSettings) -> None:
+    """Prints a line for each version of each model of the server."""
+    # The model of this client is asked nothing; errors name it.
+    with client_lib.PredictionClient(connection, "*") as client:
+        for model, statuses in client.list_models().items():
+            _print_states(model, statuses)
+
+
+def _print_states(model: str, statuses: Sequence[metadata.VersionStatus]) -> None:
+    for one in statuses:
         reason = f"  error {one.error_code}: {one.error_message}" if one.error_code else ""
-        print(f"{client.model} version {one.version}: {one.state}{reason}")
+        print(f"{model} version {one.version}: {one.state}{reason}")
 
 
 def print_metadata(client: client_lib.PredictionClient, query: QuerySettings) -> None:
@@ -232,7 +254,7 @@ def print_metadata(client: client_lib.PredictionClient, query: QuerySettings) ->
 def settings_from_flags() -> tuple[QuerySettings, settings_lib.ClientSettings]:
     """Returns what the flags say; ends the program if they contradict each other."""
     for name in ("server", "model"):
-        if not FLAGS[name].value:
+        if not FLAGS[name].value and not (name == "model" and _lists_models()):
             _fail(f"--{name} is required. Run {_PROGRAM} --help for the list of flags.")
     if FLAGS.load_test and FLAGS.input is None:
         _fail("--load_test asks the rows of a file; --input is required.")
@@ -243,11 +265,19 @@ def settings_from_flags() -> tuple[QuerySettings, settings_lib.ClientSettings]:
     values: dict[str, Any] = {
         field.name: FLAGS[field.name].value for field in dataclasses.fields(QuerySettings)
     }
-    values.update(key=tuple(FLAGS.key), output_filter=tuple(FLAGS.output_filter))
+    values.update(
+        model=FLAGS.model or "", key=tuple(FLAGS.key), output_filter=tuple(FLAGS.output_filter)
+    )
     try:
         return QuerySettings(**values), _connection()
     except ValueError as error:
         _fail(str(error))
+
+
+def _lists_models() -> bool:
+    """Whether the flags ask for the states of all models."""
+    others = FLAGS.input is not None or FLAGS.metadata or FLAGS.load_test
+    return FLAGS.status and not FLAGS.model and not others
 
 
 def _connection() -> settings_lib.ClientSettings:
@@ -298,6 +328,9 @@ def _do(query: QuerySettings, connection: settings_lib.ClientSettings) -> int:
         return measure(query, connection, FLAGS.load_test_secs)
     if not (FLAGS.status or FLAGS.metadata):
         return run(query, connection)
+    if _lists_models():
+        print_all_statuses(connection)
+        return 0
     with client_lib.PredictionClient(connection, query.model) as client:
         if FLAGS.status:
             print_status(client, query.version)

@@ -3,6 +3,8 @@
 import json
 import pathlib
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -111,6 +113,19 @@ def test_one_call_lists_all_models(client, rest_client):
         assert list(listed) == ["m", "n"]
         assert [one.version for one in listed["m"]] == [one.version for one in asked.model_status()]
         assert [(one.version, one.state) for one in listed["n"]] == [(1, "AVAILABLE")]
+
+
+def test_command_lists_all_models(served, client):
+    done = subprocess.run(
+        [sys.executable, "-m", "serving_client.main", f"--server={served.address}", "--status"],
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE_SECS,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    ours = [f"m version {one.version}: {one.state}" for one in client.model_status()]
+    lines = [line.partition("  error")[0] for line in done.stdout.splitlines()]
+    assert lines == [*ours, "n version 1: AVAILABLE"]
 
 
 def test_official_stubs_read_the_list(served):
