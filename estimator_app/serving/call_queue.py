@@ -11,7 +11,7 @@ as many calls a second this way (docs/benchmarks.md), and a caller that sends no
     queue.start()
 
 Everything else goes through `server` as ever. The names of gRPC's that are used here are not public; they are the same
-from 1.62 to 1.85, and `is_possible` says whether they are there. What cannot be answered here, `server` answers.
+from 1.64 to 1.85, and `is_possible` says whether they are there. What cannot be answered here, `server` answers.
 """
 
 from __future__ import annotations

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import trustme
 
-from estimator_app.serving import credentials, server
+from estimator_app.serving import call_queue, credentials, server
 from estimator_app.serving import settings as serving_settings
 from estimator_app.serving import transport
 from export import errors
 from serving_client import wire
-from tests import running
+from tests import running, saved_models
 
 _DEADLINE_SECS = 30.0
 
@@ -274,3 +274,14 @@ def test_a_missing_file_ends_the_start(tmp_path, flag):
         server.ModelServer(settings).start()
     assert caught.value.code is errors.Code.NOT_FOUND
     assert path in caught.value.message
+
+
+def test_grpc_without_what_a_call_queue_needs_answers_by_itself(monkeypatch, tmp_path):
+    monkeypatch.setattr(call_queue, "is_possible", lambda server: False)
+    saved_models.write_plain_model(tmp_path, 1, 5.0)
+    settings = serving_settings.ServerSettings(
+        model_name="default", model_base_path=str(tmp_path), port=0
+    )
+    with server.ModelServer(settings) as served:
+        with grpc.insecure_channel(served.grpc_addresses[0]) as channel:
+            assert _answer(channel) == [[15.0]]
